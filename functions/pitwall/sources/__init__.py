@@ -1,0 +1,30 @@
+"""Sources of timing messages. Each module reads one kind of feed and yields `Message`s.
+
+What a feed means is the business of `pitwall.timing`; when a message is let through
+(speed, ticks) is the business of `pitwall.pipeline`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Protocol
+
+from pitwall.message import Message
+
+
+class Source(Protocol):
+    """A feed the poller can read."""
+
+    name: str
+    """What `live/feed` shows as its source: `recording`, `f1`, `archive`, ..."""
+
+    session: str
+    """Session id the messages belong to until a SessionInfo says otherwise."""
+
+    rejected: Counter[str]
+    """Input that could not be read, counted by reason (`bad-json`, `bad-base64`, ...)."""
+
+    def messages(self, cursor: int = 0) -> Iterator[Message]:
+        """Yields messages in feed order from the ordinal `cursor` on; blocks while waiting for more."""
+        ...
