@@ -1,0 +1,125 @@
+"""The one place that knows where documents are: paths, and the type stored at each.
+
+A path is relative to the database, as in `sessions/9845/live/timing`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from pitwall.documents.base import Document
+from pitwall.documents.drivers import DriverDocument, LapDocument
+from pitwall.documents.live import (
+    EntriesDocument,
+    FeedDocument,
+    PositionsDocument,
+    SegmentsDocument,
+    TelemetryDocument,
+    TowerDocument,
+    TyresDocument,
+)
+from pitwall.documents.session import (
+    RaceControlDocument,
+    SessionDocument,
+    SessionStatusDocument,
+    TeamRadioDocument,
+    TrackStatusDocument,
+    WeatherDocument,
+)
+
+SESSIONS = "sessions"
+TOWER_SLOTS = 25
+"""Slots of `towers/`: the tower as it was, one every 5 s of feed time, the last two minutes."""
+TOWER_SLOT_MS = 5_000
+
+_ID = re.compile(r"^(?!\.{1,2}$)(?!__.*__$)[^/\x00-\x1f]{1,128}$")
+
+
+class UnknownPath(ValueError):
+    """No document type is stored at this path."""
+
+
+class Kind(NamedTuple):
+    """A kind of document: its name, its path with placeholders, and its type."""
+
+    name: str
+    template: str
+    type: type[Document]
+
+
+KINDS: tuple[Kind, ...] = (
+    Kind("session", "sessions/{session}", SessionDocument),
+    Kind("timing", "sessions/{session}/live/timing", TowerDocument),
+    Kind("entries", "sessions/{session}/live/entries", EntriesDocument),
+    Kind("tyres", "sessions/{session}/live/tyres", TyresDocument),
+    Kind("segments", "sessions/{session}/live/segments", SegmentsDocument),
+    Kind("positions", "sessions/{session}/live/positions", PositionsDocument),
+    Kind("telemetry", "sessions/{session}/live/telemetry", TelemetryDocument),
+    Kind("feed", "sessions/{session}/live/feed", FeedDocument),
+    Kind("tower", "sessions/{session}/towers/{slot}", TowerDocument),
+    Kind("driver", "sessions/{session}/drivers/{racingNumber}", DriverDocument),
+    Kind("lap", "sessions/{session}/laps/{lap}", LapDocument),
+    Kind("raceControl", "sessions/{session}/raceControl/{n}", RaceControlDocument),
+    Kind("weather", "sessions/{session}/weather/{n}", WeatherDocument),
+    Kind("trackStatus", "sessions/{session}/trackStatus/{n}", TrackStatusDocument),
+    Kind("sessionStatus", "sessions/{session}/sessionStatus/{n}", SessionStatusDocument),
+    Kind("teamRadio", "sessions/{session}/teamRadio/{n}", TeamRadioDocument),
+)
+
+_BY_SHAPE: dict[tuple[str | None, ...], Kind] = {
+    tuple(None if part.startswith("{") else part for part in kind.template.split("/")): kind for kind in KINDS
+}
+
+
+def valid_id(value: str) -> bool:
+    """Whether `value` can be the id of a document (Firestore's rules, and no slash)."""
+    return bool(_ID.match(value))
+
+
+def kind_of(path: str) -> Kind:
+    """The kind of document stored at `path`. Raises UnknownPath."""
+    parts = path.split("/")
+    if all(valid_id(part) for part in parts):
+        shape: tuple[str | None, ...] = tuple(part if i % 2 == 0 else None for i, part in enumerate(parts))
+        found = _BY_SHAPE.get(shape)
+        if found is None and len(parts) == 4:
+            found = _BY_SHAPE.get((*shape[:3], parts[3]))
+        if found is not None:
+            return found
+    raise UnknownPath(f"no document is stored at {path!r}")
+
+
+def session(key: str) -> str:
+    return f"sessions/{key}"
+
+
+def live(key: str, name: str) -> str:
+    """`name`: timing, entries, tyres, segments, positions, telemetry or feed."""
+    return f"sessions/{key}/live/{name}"
+
+
+def tower_slot(key: str, at: int) -> str:
+    """Where the tower of the instant `at` (ms) is kept for late joiners."""
+    return f"sessions/{key}/towers/{at // TOWER_SLOT_MS % TOWER_SLOTS}"
+
+
+def driver(key: str, racing_number: str) -> str:
+    return f"sessions/{key}/drivers/{racing_number}"
+
+
+def lap(key: str, number: int) -> str:
+    return f"sessions/{key}/laps/{number}"
+
+
+def series(key: str, name: str, n: int) -> str:
+    """`name`: raceControl, weather, trackStatus, sessionStatus or teamRadio."""
+    return f"sessions/{key}/{name}/{n}"
+
+
+def lease(feed: str) -> str:
+    return f"leases/{feed}"
+
+
+def checkpoint(key: str) -> str:
+    return f"checkpoints/{key}"
