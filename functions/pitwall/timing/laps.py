@@ -1,0 +1,450 @@
+"""From the feed's deltas for one car to its laps.
+
+The feed never says "this was lap 12": it raises a counter, and sector times, speeds and the
+lap time come shortly before or up to ten seconds after. It sends only what changed, so a time
+equal to the one before it is not sent at all. The rules here and where they were seen:
+
+- In a race `NumberOfLaps` is the laps completed: it becomes n as lap n ends. In practice and
+  qualifying it is the lap the car is on: it rises when the car leaves the pits and at each
+  crossing, and a lap that ends in the pit lane is told by its time alone (Imola, Monza 2025).
+- A lap time belongs to the crossing in the same message; else to a lap that was completed just
+  before and has none; else it is early and waits for the crossing (Baku 2018: a second early).
+- When sector 1 of the next lap is reached, sectors 2 and 3 are cleared. If sector 1 itself is not
+  in that message, its time equals the one of the lap before.
+- A lap without a time has the time before it, if its sectors add up to it; else the sum of its sectors.
+- Times over 150 s, of laps with a red flag or a break between qualifying parts in them, and of laps
+  that began in the pits of practice or qualifying count only if the sectors add up to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pitwall.timing.merge import items
+from pitwall.timing.records import Car, Lap, OpenLap
+from pitwall.timing.values import duration_ms, integer
+
+LATE_MS = 15_000
+"""How long after the crossing what belongs to a lap may come."""
+CORRECTION_MS = 10_000
+"""How long after the crossing another lap time is a correction and not the next lap's."""
+SAME_CROSSING_MS = 30_000
+"""A counter that ran back and returns within this was never wrong."""
+EXIT_MS = 2_000
+"""The counter and the flag that the car left the pits may come this far apart."""
+LONG_LAP_MS = 150_000
+TOLERANCE_MS = 2
+
+SPEED_TRAPS = ("I1", "I2", "FL", "ST")
+
+
+class LapRules:
+    """What the laps of a car depend on beside its own deltas: the session around it."""
+
+    def __init__(self) -> None:
+        self.race = False
+        self.running = True
+        """False while the session is known not to have started: nothing is a lap yet."""
+        self.started_at: int | None = None
+        """Start of the race."""
+        self.finished_at: int | None = None
+        self.total_laps: int | None = None
+        self.part: int | None = None
+
+
+def times_in(line: Mapping[str, Any]) -> tuple[dict[int, Any], dict[str, Any]]:
+    """Sector and speed values a delta carries, by sector index and by trap; "" where it clears one."""
+    sectors: dict[int, Any] = {}
+    for index, sector in items(line.get("Sectors")):
+        if index < 3 and isinstance(sector, dict) and "Value" in sector:
+            sectors[index] = sector["Value"]
+    speeds: dict[str, Any] = {}
+    traps = line.get("Speeds")
+    if isinstance(traps, dict):
+        for trap in SPEED_TRAPS:
+            speed = traps.get(trap)
+            if isinstance(speed, dict) and "Value" in speed:
+                speeds[trap] = speed["Value"]
+    return sectors, speeds
+
+
+def last_lap_time(line: Mapping[str, Any]) -> int | None:
+    """The lap time a delta carries, ms."""
+    last = line.get("LastLapTime")
+    return duration_ms(last.get("Value")) if isinstance(last, dict) else None
+
+
+def join(car: Car, counter: int, rules: LapRules) -> None:
+    """A car first seen in a snapshot: on the lap its counter says, begun at an unknown instant."""
+    car.counter = counter
+    if counter > 0:
+        car.joined_at = counter
+    begin(car, counter + 1 if rules.race else counter, None)
+
+
+def begin(car: Car, number: int, at: int | None) -> None:
+    """Opens lap `number`."""
+    car.open = OpenLap(number=number, started_at=at)
+
+
+def read(car: Car, line: Mapping[str, Any], merged: Mapping[str, Any], at: int, rules: LapRules) -> set[int]:
+    """Takes one delta of a car's TimingData line into its laps; returns the numbers of laps to report.
+
+    line: the delta; for a snapshot, what differs from what was known. merged: the car's line after
+    the delta was merged. at: the message's instant, ms.
+    """
+    touched: set[int] = set()
+    sectors, speeds = times_in(line)
+    time = last_lap_time(line)
+    counter = integer(line.get("NumberOfLaps"))
+
+    if rules.race and car.open is None and rules.running and car.counter is None and rules.started_at is not None:
+        begin(car, 1, rules.started_at)
+
+    crossing = counter is not None and counter != car.counter and _is_crossing(car, counter, at)
+    if not crossing:
+        _read_sectors(car, sectors, speeds, merged, at, touched)
+        if counter is not None:
+            car.counter = counter
+        if time is not None:
+            _read_time(car, time, at, rules, touched)
+    else:
+        assert counter is not None
+        # Sector 3 and the speed at the line in the message of the crossing belong to the lap that
+        # ends; sector 1, if it came in the same message, to the one that begins.
+        ending = {index: value for index, value in sectors.items() if index != 0 and value != ""}
+        if not car.lap_in_lane:
+            _read_sectors(car, ending, {k: v for k, v in speeds.items() if v != ""}, merged, at, touched)
+        _cross(car, counter, time, merged, at, rules, touched)
+        rest = {index: value for index, value in sectors.items() if index == 0}
+        if rest:
+            _read_sectors(car, rest, {}, merged, at, touched)
+    _settle_if_moved_on(car, touched)
+    return touched
+
+
+def _is_crossing(car: Car, counter: int, at: int) -> bool:
+    """Whether this change of the counter is a crossing; a counter that runs back is none."""
+    if car.counter is None or counter > car.counter:
+        last = car.laps.get(counter)
+        if last is not None and last.finished and last.ended_at is not None and at - last.ended_at < SAME_CROSSING_MS:
+            return False  # it had run back for a moment
+        return True
+    return False
+
+
+def _read_sectors(
+    car: Car,
+    sectors: Mapping[int, Any],
+    speeds: Mapping[str, Any],
+    merged: Mapping[str, Any],
+    at: int,
+    touched: set[int],
+) -> None:
+    lap = car.open
+    for index, value in sectors.items():
+        ms = duration_ms(value)
+        if ms is None:
+            continue
+        done = _late_lap(car, at)
+        if done is not None and index > 0 and _belongs_to(done, lap, index):
+            if done.sectors[index] != ms:
+                done.sectors[index] = ms
+                _fill(car, done, touched)
+        elif lap is not None:
+            lap.sectors[index] = ms
+    if (
+        lap is not None
+        and 0 not in sectors
+        and sectors.get(2) == ""
+        and sectors.get(1, "") == ""
+        and lap.sectors[0] is None
+    ):
+        # Sector 1 was reached in the same time as on the lap before.
+        same = duration_ms(dict(items(merged.get("Sectors"))).get(0, {}).get("Value"))
+        if same is not None and lap.sectors[1] is None and not car.in_pit:
+            lap.sectors[0] = same
+    for trap, value in speeds.items():
+        kph = integer(value)
+        if kph is None:
+            continue
+        done = _late_lap(car, at)
+        if trap == "FL" and done is not None and "FL" not in done.speeds and (lap is None or lap.sectors[0] is None):
+            done.speeds["FL"] = kph
+            if done.number in car.told:
+                touched.add(done.number)
+        elif lap is not None:
+            lap.speeds[trap] = kph
+
+
+def _late_lap(car: Car, at: int) -> Lap | None:
+    """The lap that was completed a moment ago and may still get what belongs to it."""
+    done = car.laps.get(car.waiting) if car.waiting is not None else None
+    if done is None or done.ended_at is None or at - done.ended_at > LATE_MS:
+        return None
+    return done
+
+
+def _belongs_to(done: Lap, lap: OpenLap | None, index: int) -> bool:
+    """Whether sector 2 or 3 that came late is the completed lap's and not the open one's."""
+    if lap is None:
+        return True
+    if index == 2:
+        return lap.sectors[1] is None
+    return lap.sectors[0] is None and done.sectors[1] is None
+
+
+def _read_time(car: Car, time: int, at: int, rules: LapRules, touched: set[int]) -> None:
+    """A lap time in a message without a crossing."""
+    done = car.laps.get(car.waiting) if car.waiting is not None else None
+    if done is not None and done.ended_at is not None:
+        since = at - done.ended_at
+        if (done.time is None or done.time_source == "derived") and since <= LATE_MS and done.refused is None:
+            _accept(car, done, time, rules, touched)
+            return
+        if since <= min(CORRECTION_MS, time // 2):
+            _accept(car, done, time, rules, touched)
+            return
+    lap = car.open
+    if lap is None:
+        return
+    if not rules.race and car.in_pit and not car.lap_in_lane:
+        _complete(car, lap.number, time, {}, at, rules, touched)
+        car.lap_in_lane = True
+        begin(car, lap.number + 1, at)
+        return
+    lap.early_time, lap.early_at = time, at
+
+
+def _cross(
+    car: Car, counter: int, time: int | None, merged: Mapping[str, Any], at: int, rules: LapRules, touched: set[int]
+) -> None:
+    """The counter rose to `counter`."""
+    before, car.counter = car.counter, counter
+    # Joined in mid-session: only a lap whose time comes with the crossing is known to end here.
+    joined = before is None and car.open is None
+    if rules.race:
+        if not rules.running or (car.flagged or (rules.total_laps is not None and counter > rules.total_laps)):
+            return
+        lap = car.open
+        if lap is not None and lap.number != counter:
+            # Crossings were lost: what was gathered belongs to no one lap for certain.
+            car.open = OpenLap(number=counter) if lap.number < counter else lap
+        if lap is not None and lap.number > counter:
+            car.laps.pop(counter, None)
+            car.open = OpenLap(number=counter, started_at=_ended(car, counter - 1))
+        if not joined or time is not None:
+            _complete(car, counter, time, merged, at, rules, touched)
+        begin(car, counter + 1, at)
+        if rules.finished_at is not None and at >= rules.finished_at:
+            car.flagged = True
+        if rules.total_laps is not None and counter >= rules.total_laps:
+            car.flagged = True
+        return
+    lap = car.open
+    if car.lap_in_lane:
+        # The lap ended in the lane and is stored; the car sets out on the next one.
+        car.lap_in_lane = False
+        started = lap.started_at if lap is not None else at
+        begin(car, counter, started)
+    elif lap is not None and before is not None and before >= 1:
+        _complete(car, before, time, merged, at, rules, touched)
+        _end_at_pit_entry(car, car.laps[before])
+        begin(car, counter, at)
+    elif joined and counter > 1 and time is not None:
+        _complete(car, counter - 1, time, merged, at, rules, touched)
+        begin(car, counter, at)
+    else:
+        begin(car, counter, at)
+
+
+def _end_at_pit_entry(car: Car, lap: Lap) -> None:
+    """A lap of practice that never reached the line ended where the car came in, not where it left again."""
+    if lap.pit_in and lap.sectors[2] is None and lap.time is None and car.visits[-1].in_at is not None:
+        lap.ended_at = car.visits[-1].in_at
+
+
+def _ended(car: Car, number: int) -> int | None:
+    lap = car.laps.get(number)
+    return lap.ended_at if lap is not None else None
+
+
+def _complete(
+    car: Car, number: int, time: int | None, merged: Mapping[str, Any], at: int, rules: LapRules, touched: set[int]
+) -> None:
+    """The open lap is over, as lap `number`."""
+    opened = car.open or OpenLap(number=number)
+    settle(car, touched)
+    lap = Lap(
+        number=number,
+        started_at=opened.started_at,
+        ended_at=at,
+        sectors=opened.sectors,
+        speeds=opened.speeds,
+        gap_ms=car.gap_ms,
+        laps_down=car.gap_laps,
+        stint=car.stint,
+        part=rules.part,
+        aborted=opened.aborted,
+    )
+    _pits(car, lap, rules)
+    _derive_first(lap, rules)
+    car.laps[number] = lap
+    car.waiting = number
+    if time is None and opened.early_time is not None and at - opened.early_at <= SAME_CROSSING_MS:
+        time = opened.early_time
+    if time is not None:
+        _accept(car, lap, time, rules, touched)
+    else:
+        _fill(car, lap, touched)
+
+
+def _pits(car: Car, lap: Lap, rules: LapRules) -> None:
+    """Whether the car left the pits on this lap, and came in at its end."""
+    begun = lap.started_at if lap.started_at is not None else 0
+    ended = lap.ended_at if lap.ended_at is not None else begun
+    for visit in car.visits:
+        # A lap that ended in the lane and the visit it ended with overlap: the way out is the next lap's.
+        if visit.out_at is not None and begun - EXIT_MS <= visit.out_at < ended - EXIT_MS:
+            lap.pit_out = True
+        if visit.in_at is not None and begun <= visit.in_at <= ended and (rules.race or visit.in_at > begun):
+            lap.pit_in = True
+            lap.stint = visit.stint
+            visit.lap = lap.number
+
+
+def _accept(car: Car, lap: Lap, time: int, rules: LapRules, touched: set[int]) -> None:
+    """A lap time of the feed, if it can be believed."""
+    known = [sector for sector in lap.sectors if sector is not None]
+    borne_out = len(known) == 3 and abs(sum(known) - time) <= TOLERANCE_MS
+    doubtful = lap.aborted or time > LONG_LAP_MS or (lap.pit_out and not rules.race)
+    if doubtful and not borne_out:
+        lap.refused = time
+        if lap.number in car.told:
+            touched.add(lap.number)
+        return
+    if lap.time != time or lap.time_source != "feed":
+        lap.time, lap.time_source, lap.refused = time, "feed", None
+        if lap.number in car.told:
+            touched.add(lap.number)
+    _fill(car, lap, touched)
+
+
+def _fill(car: Car, lap: Lap, touched: set[int]) -> None:
+    """Settles what follows from what is known; reports a lap that was told before."""
+    known = [sector for sector in lap.sectors if sector is not None]
+    if lap.refused is not None and len(known) == 3 and abs(sum(known) - lap.refused) <= TOLERANCE_MS:
+        lap.time, lap.time_source, lap.refused = lap.refused, "feed", None
+    if lap.time is not None and lap.time_source == "feed" and len(known) == 2:
+        missing = lap.time - sum(known)
+        if missing > 0:
+            lap.sectors[lap.sectors.index(None)] = missing
+    if lap.number in car.told:
+        touched.add(lap.number)
+
+
+def _settle_if_moved_on(car: Car, touched: set[int]) -> None:
+    """A lap is settled when it has its time and sector 3, or when the car has reached sector 1 of the next."""
+    if car.waiting is None:
+        return
+    done = car.laps.get(car.waiting)
+    if done is None:
+        car.waiting = None
+    elif (
+        done.number not in car.told
+        and done.sectors[2] is not None
+        and done.time is not None
+        and (done.time_source == "feed" or done.number == 1)
+    ):
+        tell(car, done, touched)
+    elif done.number not in car.told and car.open is not None and car.open.sectors[0] is not None:
+        settle(car, touched)
+
+
+def tell(car: Car, lap: Lap, touched: set[int]) -> None:
+    """Reports a lap for the first time."""
+    car.told.add(lap.number)
+    touched.add(lap.number)
+
+
+def settle(car: Car, touched: set[int]) -> None:
+    """Nothing more is awaited for the lap last completed: derive what is missing and report it."""
+    done = car.laps.get(car.waiting) if car.waiting is not None else None
+    car.waiting = None
+    if done is None:
+        return
+    if done.time is None and done.refused is None:
+        _derive(car, done)
+    if done.number not in car.told:
+        tell(car, done, touched)
+
+
+def _derive(car: Car, lap: Lap) -> None:
+    """A time for a lap the feed gave none: the one before it, the sum of its sectors, or, for lap 1, from the start."""
+    known = [sector for sector in lap.sectors if sector is not None]
+    before = car.laps.get(lap.number - 1)
+    previous = before.time if before is not None and before.time_source == "feed" else None
+    if len(known) == 3:
+        lap.time = sum(known)
+        lap.time_source = "feed" if previous is not None and abs(previous - lap.time) <= TOLERANCE_MS else "derived"
+        if lap.time_source == "feed":
+            lap.time = previous
+
+
+def _derive_first(lap: Lap, rules: LapRules) -> None:
+    """Lap 1 of a race has no time in the feed: from the start to the first crossing, at the message's resolution."""
+    if (
+        rules.race
+        and lap.number == 1
+        and rules.started_at is not None
+        and lap.ended_at is not None
+        and lap.ended_at > rules.started_at
+    ):
+        lap.started_at = rules.started_at
+        lap.time, lap.time_source = lap.ended_at - rules.started_at, "derived"
+
+
+def stop_on_track(car: Car, rules: LapRules, at: int, touched: set[int]) -> None:
+    """A car stopped or retired on a lap of a race: the lap is kept, without a time.
+
+    A car that never completed a lap has none; neither has one in the pits or past the flag.
+    """
+    lap = car.open
+    if not rules.race or lap is None or not car.laps or car.in_pit or car.flagged or lap.number in car.laps:
+        return
+    if rules.total_laps is not None and lap.number > rules.total_laps:
+        return
+    settle(car, touched)
+    stopped = Lap(
+        number=lap.number,
+        started_at=lap.started_at,
+        ended_at=at,
+        sectors=list(lap.sectors),
+        speeds=dict(lap.speeds),
+        stint=car.stint,
+        finished=False,
+    )
+    _pits(car, stopped, rules)
+    if stopped.pit_in and not stopped.pit_out:
+        return
+    car.laps[lap.number] = stopped
+    tell(car, stopped, touched)
+
+
+def end_in_pits(car: Car, rules: LapRules, touched: set[int]) -> None:
+    """Practice or qualifying is over: the lap a car came in on ended in the pits, though it never crossed the line."""
+    lap = car.open
+    if lap is None or car.lap_in_lane or lap.number in car.laps or lap.number < 1 or not car.visits:
+        return
+    visit = car.visits[-1]
+    if (
+        visit.in_at is None
+        or visit.out_at is not None
+        or (lap.started_at is not None and visit.in_at <= lap.started_at)
+    ):
+        return
+    _complete(car, lap.number, None, {}, visit.in_at, rules, touched)
+    settle(car, touched)
+    begin(car, lap.number + 1, visit.in_at)
+    car.lap_in_lane = True

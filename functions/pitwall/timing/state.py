@@ -1,0 +1,655 @@
+"""The state of one session: merges the feed's messages and says what changed.
+
+`SessionState` keeps two things: each topic as the feed has it (deep-merged), and what
+PitWall makes of it: laps, stints, stops, bests, series. How they are stored is the business
+of `pitwall.documents`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from pitwall.message import Message
+from pitwall.timing import change, laps, stints
+from pitwall.timing.bests import apply_ruling, best_of, note_feed_best
+from pitwall.timing.change import Change
+from pitwall.timing.deletions import ruling
+from pitwall.timing.merge import items, merge
+from pitwall.timing.records import Car
+from pitwall.timing.values import duration_ms, flag, gap, integer, text, utc_ms
+
+KNOWN_TOPICS = frozenset(
+    {
+        "Heartbeat", "TopThree", "TimingStats", "RcmSeries", "AudioStreams", "ContentStreams", "ChampionshipPrediction",
+        "DriverRaceInfo", "TyreStintSeries", "TlaRcm", "OvertakeSeries", "DriverScore", "SPFeed", "LapSeries",
+        "TeamTimingData", "CurrentTyres", "ArchiveStatus", "WeatherDataSeries", "PitStop", "DriverTracker",
+    }
+)  # fmt: skip
+"""Topics that exist and say nothing that is kept here, or nothing that another topic does not say."""
+
+LIVE = frozenset({"Started", "Aborted"})
+OVER = frozenset({"Finished", "Finalised", "Ends"})
+RED = "5"
+MAX_CLOCK_MS = 24 * 3_600_000
+"""The feed has been seen to count down 330 hours; no session has a day left."""
+
+
+class SeriesItem(Struct, array_like=True):
+    """One item of a series: its instant, and the feed's fields."""
+
+    at: int
+    data: dict[str, Any]
+
+
+class Data(Struct):
+    """All that is kept of a session; what a checkpoint stores."""
+
+    session: str
+    feed: str
+    topics: dict[str, Any] = field(default_factory=dict)
+    cars: dict[str, Car] = field(default_factory=dict)
+    race_control: dict[int, SeriesItem] = field(default_factory=dict)
+    weather: list[SeriesItem] = field(default_factory=list)
+    track_status: list[SeriesItem] = field(default_factory=list)
+    session_status: list[SeriesItem] = field(default_factory=list)
+    team_radio: dict[int, SeriesItem] = field(default_factory=dict)
+    started_at: int | None = None
+    finished_at: int | None = None
+    clock: tuple[int, bool, int] | None = None
+    """Remaining ms, running, instant."""
+    position_samples: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    telemetry_samples: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    last_at: int = 0
+    """Latest instant of a message."""
+    changed_at: dict[str, int] = field(default_factory=dict)
+    """Instant of the last change of each part, by `what/key`."""
+    rejected: dict[str, int] = field(default_factory=dict)
+
+
+class SessionState:
+    """The state machine of one session. Never raises on what a feed sends: what it cannot use is counted."""
+
+    def __init__(self, session: str, feed: str = "f1") -> None:
+        self.data = Data(session=session, feed=feed)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._changes: set[Change] = set()
+        self._handlers: dict[str, Callable[[Any, Message], None]] = {
+            "SessionInfo": self._session_info,
+            "SessionData": self._session_data,
+            "SessionStatus": self._session_status,
+            "TrackStatus": self._track_status,
+            "DriverList": self._driver_list,
+            "TimingData": self._timing_data,
+            "TimingDataF1": self._timing_data,
+            "TimingAppData": self._timing_app_data,
+            "LapCount": self._lap_count,
+            "ExtrapolatedClock": self._clock,
+            "RaceControlMessages": self._race_control,
+            "WeatherData": self._weather,
+            "TeamRadio": self._team_radio,
+            "PitLaneTimeCollection": self._pit_lane_times,
+            "PitStopSeries": self._pit_stops,
+            "CarData": self._car_data,
+            "Position": self._positions,
+        }
+        self.rules = laps.LapRules()
+        self._refresh_rules()
+
+    # -- what others use -------------------------------------------------------------------
+
+    @property
+    def session(self) -> str:
+        """The session's key: F1's own once a SessionInfo has come."""
+        return self.data.session
+
+    @property
+    def rejected(self) -> Counter[str]:
+        """Messages that could not be used, by reason."""
+        return Counter(self.data.rejected)
+
+    def next_session(self, message: Message) -> str | None:
+        """The key of the session this message begins, if it is the SessionInfo of another than this one."""
+        if message.topic != "SessionInfo" or not isinstance(message.data, dict):
+            return None
+        known = self.data.topics.get("SessionInfo")
+        key = text(message.data.get("Key"))
+        if not isinstance(known, dict) or key is None or key == text(known.get("Key")):
+            return None
+        return key
+
+    def apply(self, message: Message) -> set[Change]:
+        """Merges one message; returns what it changed."""
+        self._changes = set()
+        data = self.data
+        data.last_at = max(data.last_at, message.at)
+        handler = self._handlers.get(message.topic)
+        if handler is None:
+            if message.topic not in KNOWN_TOPICS:
+                self._reject("unknown-topic")
+        elif not isinstance(message.data, dict | list):
+            self._reject(f"bad-{message.topic}")
+        else:
+            try:
+                handler(message.data, message)
+            except (TypeError, ValueError, KeyError, IndexError, AttributeError):
+                self._reject(f"bad-{message.topic}")
+        self._settle_late(message.at)
+        return self._stamp(message.at)
+
+    def finish(self) -> set[Change]:
+        """The session is over or its source has ended: nothing more is awaited."""
+        self._changes = set()
+        for car in self.data.cars.values():
+            touched: set[int] = set()
+            laps.settle(car, touched)
+            if not self.rules.race:
+                laps.end_in_pits(car, self.rules, touched)
+            self._lap_changes(car, touched)
+        return self._stamp(self.data.last_at)
+
+    def dump(self) -> bytes:
+        """The whole state, for a checkpoint."""
+        return msgspec.msgpack.encode(self.data)
+
+    @classmethod
+    def load(cls, dumped: bytes) -> SessionState:
+        """A state from what `dump` gave. Raises msgspec.DecodeError or ValidationError on anything else."""
+        state = cls.__new__(cls)
+        state.data = msgspec.msgpack.decode(dumped, type=Data)
+        state._begin()
+        return state
+
+    def changed_at(self, what: Change) -> int:
+        """Instant of the last change of a part, ms."""
+        return self.data.changed_at.get(f"{what.what}/{what.key}", self.data.last_at)
+
+    # -- shared by the topics --------------------------------------------------------------
+
+    def _reject(self, reason: str) -> None:
+        self.data.rejected[reason] = self.data.rejected.get(reason, 0) + 1
+
+    def _note(self, what: str, key: str | int = "") -> None:
+        self._changes.add(Change(what, key))
+
+    def _stamp(self, at: int) -> set[Change]:
+        for what, key in self._changes:
+            name = f"{what}/{key}"
+            self.data.changed_at[name] = max(at, self.data.changed_at.get(name, at))
+        return self._changes
+
+    def _merge(self, topic: str, payload: Any, message: Message) -> Any:
+        """Merges into the topic and returns what changed: the delta, or of a snapshot what differs."""
+        before = self.data.topics.get(topic)
+        if message.snapshot:
+            self.data.topics[topic] = merge(None, payload)
+            return payload if before is None else difference(before, self.data.topics[topic])
+        self.data.topics[topic] = merge(before, payload)
+        return payload
+
+    def _refresh_rules(self) -> None:
+        """What laps depend on, from the session."""
+        data, rules = self.data, self.rules
+        info = data.topics.get("SessionInfo")
+        timing = data.topics.get("TimingData")
+        kind = text(info.get("Type")) if isinstance(info, dict) else None
+        if kind is not None:
+            rules.race = kind == "Race"
+        elif isinstance(timing, dict):
+            # Without SessionInfo: only a race has gaps to a leader and no best-lap differences.
+            lines = [line for line in (timing.get("Lines") or {}).values() if isinstance(line, dict)]
+            rules.race = bool(lines) and any("GapToLeader" in line for line in lines)
+        status = text(data.session_status[-1].data.get("Status")) if data.session_status else None
+        rules.running = status is None or data.started_at is not None or status in LIVE | OVER
+        rules.started_at, rules.finished_at = data.started_at, data.finished_at
+        count = data.topics.get("LapCount")
+        rules.total_laps = integer(count.get("TotalLaps")) if isinstance(count, dict) else None
+        rules.part = self.qualifying_part()
+
+    def qualifying_part(self) -> int | None:
+        """1, 2 or 3 in qualifying; None else."""
+        timing = self.data.topics.get("TimingData")
+        part = integer(timing.get("SessionPart")) if isinstance(timing, dict) else None
+        if not part:
+            series = self.data.topics.get("SessionData")
+            parts = [
+                integer(item.get("QualifyingPart"))
+                for _, item in (items(series.get("Series")) if isinstance(series, dict) else ())
+                if isinstance(item, dict)
+            ]
+            part = next((known for known in reversed(parts) if known), None)
+        return part or None
+
+    def _car(self, number: str) -> Car:
+        car = self.data.cars.get(number)
+        if car is None:
+            car = self.data.cars[number] = Car(number=number)
+        return car
+
+    def line(self, number: str) -> Mapping[str, Any]:
+        """A car's line of TimingData as merged; empty if there is none."""
+        timing = self.data.topics.get("TimingData")
+        lines = timing.get("Lines") if isinstance(timing, dict) else None
+        line = lines.get(number) if isinstance(lines, dict) else None
+        return line if isinstance(line, dict) else {}
+
+    def _lap_changes(self, car: Car, touched: set[int]) -> None:
+        for number in touched:
+            lap = car.laps.get(number)
+            self._note(change.LAP, number)
+            if lap is not None:
+                self._complete_lap(car, number)
+        if touched:
+            self._note(change.DRIVER, car.number)
+            self._note(change.TYRES)
+
+    def _complete_lap(self, car: Car, number: int) -> None:
+        """What a lap gets from the session around it, each time it is reported."""
+        lap = car.laps[number]
+        apply_ruling(car, lap, self.rules.race)
+        if lap.finished:
+            lap.statuses = self._statuses_between(lap.started_at, lap.ended_at)
+            lap.personal_best = best_of(car, before=number, beats=lap)
+        if self.rules.race:
+            self._places(number)
+        elif lap.position is None:
+            lap.position = integer(self.line(car.number).get("Position"))
+
+    def _places(self, number: int) -> None:
+        """Positions at the end of a lap of a race: the order in which the cars completed it."""
+        crossed = sorted(
+            (lap.ended_at, integer(self.line(car.number).get("Position")) or 99, car.number, lap)
+            for car in self.data.cars.values()
+            if (lap := car.laps.get(number)) is not None and lap.finished and lap.ended_at is not None
+        )
+        for place, (_, _, _, lap) in enumerate(crossed, start=1):
+            if lap.position != place:
+                lap.position = place
+                self._note(change.LAP, number)
+
+    def _statuses_between(self, start: int | None, end: int | None) -> list[str]:
+        """Codes of the track's status from the one at `start` to the last before `end`, repeats left out."""
+        if start is None or end is None:
+            return []
+        codes: list[str] = []
+        current: str | None = None
+        for item in self.data.track_status:
+            code = text(item.data.get("Status"))
+            if code is None or item.at >= end:
+                continue
+            if item.at <= start:
+                current = code
+            elif not codes:
+                codes = [current, code] if current is not None and current != code else [code]
+            elif codes[-1] != code:
+                codes.append(code)
+        return codes or ([current] if current is not None else [])
+
+    def _settle_late(self, at: int) -> None:
+        """Laps whose late values have not come in time are reported as they are."""
+        for car in self.data.cars.values():
+            if car.waiting is not None:
+                lap = car.laps.get(car.waiting)
+                if lap is not None and lap.number not in car.told and at - (lap.ended_at or 0) > laps.LATE_MS:
+                    touched: set[int] = set()
+                    laps.settle(car, touched)
+                    self._lap_changes(car, touched)
+
+    # -- topics ----------------------------------------------------------------------------
+
+    def _session_info(self, payload: Any, message: Message) -> None:
+        delta = self._merge("SessionInfo", payload, message)
+        info = self.data.topics["SessionInfo"]
+        key = text(info.get("Key"))
+        if key is not None and key != self.data.session:
+            self.data.session = key
+        status = text(delta.get("SessionStatus")) if isinstance(delta, dict) else None
+        if status is not None and not self.data.session_status and status in LIVE | OVER:
+            self._new_status(status, message.at, told=False)
+        self._refresh_rules()
+        self._note(change.SESSION)
+
+    def _session_data(self, payload: Any, message: Message) -> None:
+        self._merge("SessionData", payload, message)
+        self._refresh_rules()
+        if self.qualifying_part() is not None:
+            self._note(change.SESSION)
+
+    def _session_status(self, payload: Any, message: Message) -> None:
+        self._merge("SessionStatus", payload, message)
+        status = text(self.data.topics["SessionStatus"].get("Status"))
+        if status is not None:
+            self._new_status(status, message.at, told=True)
+
+    def _new_status(self, status: str, at: int, told: bool) -> None:
+        data = self.data
+        if data.session_status and data.session_status[-1].data.get("Status") == status:
+            return
+        data.session_status.append(SeriesItem(at, {"Status": status}))
+        self._note(change.SESSION_STATUS, len(data.session_status) - 1)
+        self._note(change.SESSION)
+        if status == "Started":
+            none_yet = not any(car.laps for car in data.cars.values())
+            if told and (data.started_at is None or none_yet):
+                # A start that was called off before anyone finished a lap was none.
+                data.started_at = at
+                for car in data.cars.values():
+                    if car.counter is None and self.rules.race:
+                        laps.begin(car, 1, at)
+            data.finished_at = None
+        elif status in OVER and data.finished_at is None:
+            data.finished_at = at
+        if status != "Started":
+            self._break_laps()
+        self._refresh_rules()
+        if status in ("Finalised", "Ends"):
+            for car in data.cars.values():
+                touched: set[int] = set()
+                laps.settle(car, touched)
+                if not self.rules.race:
+                    laps.end_in_pits(car, self.rules, touched)
+                self._lap_changes(car, touched)
+
+    def _break_laps(self) -> None:
+        """A red flag or a break: lap times across it are believed only if the sectors bear them out."""
+        for car in self.data.cars.values():
+            if car.open is not None:
+                car.open.aborted = True
+
+    def _track_status(self, payload: Any, message: Message) -> None:
+        before = self.data.track_status[-1].data.get("Status") if self.data.track_status else None
+        self._merge("TrackStatus", payload, message)
+        status = self.data.topics["TrackStatus"]
+        code = text(status.get("Status"))
+        if code is None or code == before:
+            return
+        self.data.track_status.append(SeriesItem(message.at, {"Status": code, "Message": text(status.get("Message"))}))
+        self._note(change.TRACK_STATUS, len(self.data.track_status) - 1)
+        self._note(change.SESSION)
+        if code == RED:
+            self._break_laps()
+
+    def _driver_list(self, payload: Any, message: Message) -> None:
+        delta = self._merge("DriverList", payload, message)
+        if not isinstance(delta, dict):
+            return
+        for number, entry in delta.items():
+            if number.startswith("_"):
+                continue
+            if entry is None:
+                self._reject("null-driver")
+                continue
+            # The order of the list follows the tower's in every other message: no news.
+            if isinstance(entry, dict) and set(entry) <= {"Line", "_deleted"}:
+                continue
+            self._note(change.DRIVER, number)
+            self._note(change.ENTRIES)
+
+    def _timing_data(self, payload: Any, message: Message) -> None:
+        if not isinstance(payload, dict):
+            self._reject("bad-TimingData")
+            return
+        data = self.data
+        known = set((data.topics.get("TimingData") or {}).get("Lines") or {})
+        delta = self._merge("TimingData", payload, message)
+        if "SessionPart" in delta or "Lines" not in data.topics["TimingData"] or not known:
+            before = self.rules.part
+            self._refresh_rules()
+            if before is not None and self.rules.part != before:
+                self._new_part()
+        if any(key in delta for key in ("SessionPart", "NoEntries", "CutOffTime", "CutOffPercentage")):
+            self._note(change.SESSION)
+        lines = delta.get("Lines")
+        if not isinstance(lines, dict):
+            return
+        for number, line in lines.items():
+            if number.startswith("_"):
+                continue
+            if not isinstance(line, dict):
+                self._reject("null-line")
+                continue
+            self._timing_line(number, line, message, first=number not in known)
+        if set(lines) - known:
+            self._note(change.ENTRIES)
+
+    def _new_part(self) -> None:
+        """Q2 or Q3 begins: what was waiting is settled, the laps the cars are on are broken."""
+        for car in self.data.cars.values():
+            touched: set[int] = set()
+            laps.settle(car, touched)
+            self._lap_changes(car, touched)
+        self._break_laps()
+
+    def _timing_line(self, number: str, line: Mapping[str, Any], message: Message, first: bool) -> None:
+        car = self._car(number)
+        merged = self.line(number)
+        if _shows_in_tower(line):
+            self._note(change.TOWER)
+        if _shows_in_segments(line):
+            self._note(change.SEGMENTS)
+        self._gaps(car, line, merged)
+        counter = integer(merged.get("NumberOfLaps"))
+        in_pit = flag(line.get("InPit"))
+        if message.snapshot and first:
+            car.in_pit = bool(in_pit)
+            if counter is not None:
+                laps.join(car, counter, self.rules)
+            elif self.rules.race and self.data.started_at is not None:
+                laps.begin(car, 1, self.data.started_at)
+        else:
+            if in_pit is not None and in_pit != car.in_pit:
+                if first and in_pit:
+                    car.in_pit = True
+                elif in_pit:
+                    stints.enter(car, message.at)
+                else:
+                    stints.leave(car, message.at)
+                self._note(change.DRIVER, number)
+            self._lap_changes(car, laps.read(car, line, merged, message.at, self.rules))
+        if any(flag(line.get(key)) for key in ("Stopped", "Retired")):
+            touched: set[int] = set()
+            laps.stop_on_track(car, self.rules, message.at, touched)
+            self._lap_changes(car, touched)
+        if any(key in line for key in ("Stopped", "Retired", "KnockedOut", "NumberOfPitStops")):
+            self._note(change.DRIVER, number)
+        if note_feed_best(car, line, merged, self.rules):
+            self._note(change.TYRES)
+
+    def _gaps(self, car: Car, line: Mapping[str, Any], merged: Mapping[str, Any]) -> None:
+        """Gap and interval. Nothing between two values is no value: all gaps collapse for a moment at the line."""
+        part = self.rules.part
+        stats = dict(items(line.get("Stats"))).get(part - 1) if part else None
+        sources = [stats if isinstance(stats, dict) else {}, line]
+        interval = line.get("IntervalToPositionAhead")
+        leads = merged.get("Position") == "1"
+        for source in sources:
+            for key in ("GapToLeader", "TimeDiffToFastest"):
+                if key in source and ((told := gap(source[key])) is not None or leads):
+                    car.gap_ms, car.gap_laps = told if told is not None else (None, None)
+            for key in ("TimeDiffToPositionAhead", "TimeDifftoPositionAhead"):
+                if key in source and ((told := gap(source[key])) is not None or leads):
+                    car.interval_ms, car.interval_laps = told if told is not None else (None, None)
+        if isinstance(interval, dict) and "Value" in interval:
+            told = gap(interval["Value"])
+            if told is not None or leads:
+                car.interval_ms, car.interval_laps = told if told is not None else (None, None)
+        if leads and "Position" in line:
+            car.gap_ms = car.gap_laps = car.interval_ms = car.interval_laps = None
+
+    def _timing_app_data(self, payload: Any, message: Message) -> None:
+        delta = self._merge("TimingAppData", payload, message)
+        lines = delta.get("Lines") if isinstance(delta, dict) else None
+        if not isinstance(lines, dict):
+            return
+        merged = self.data.topics["TimingAppData"].get("Lines") or {}
+        for number, line in lines.items():
+            if number.startswith("_"):
+                continue
+            if not isinstance(line, dict):
+                self._reject("null-line")
+                continue
+            if "GridPos" in line:
+                self._note(change.ENTRIES)
+                self._note(change.DRIVER, number)
+            if "Stints" in line:
+                car = self._car(number)
+                told, touched = stints.read(
+                    car, line["Stints"], merged[number].get("Stints"), message.at, self.rules.running, message.snapshot
+                )
+                if told:
+                    self._note(change.TYRES)
+                for lap in touched:
+                    if lap in car.told:
+                        self._note(change.LAP, lap)
+                        self._note(change.DRIVER, number)
+
+    def _lap_count(self, payload: Any, message: Message) -> None:
+        self._merge("LapCount", payload, message)
+        self._refresh_rules()
+        self._note(change.SESSION)
+
+    def _clock(self, payload: Any, message: Message) -> None:
+        self._merge("ExtrapolatedClock", payload, message)
+        told = self.data.topics["ExtrapolatedClock"]
+        remaining = duration_ms(told.get("Remaining"))
+        if remaining is None or remaining > MAX_CLOCK_MS:
+            self.data.clock = None
+            if remaining is not None:
+                self._reject("clock-out-of-range")
+        else:
+            at = utc_ms(told.get("Utc"))
+            self.data.clock = (remaining, bool(flag(told.get("Extrapolating"))), at if at is not None else message.at)
+        self._note(change.SESSION)
+
+    def _race_control(self, payload: Any, message: Message) -> None:
+        delta = self._merge("RaceControlMessages", payload, message)
+        merged = dict(items(self.data.topics["RaceControlMessages"].get("Messages")))
+        for index, _ in items(delta.get("Messages") if isinstance(delta, dict) else None):
+            item = merged.get(index)
+            if not isinstance(item, dict) or text(item.get("Message")) is None:
+                self._reject("bad-race-control")
+                continue
+            told = index in self.data.race_control
+            at = utc_ms(item.get("Utc"))
+            self.data.race_control[index] = SeriesItem(at if at is not None else message.at, dict(item))
+            self._note(change.RACE_CONTROL, index)
+            if not told:
+                self._ruling(str(item["Message"]))
+
+    def _ruling(self, said: str) -> None:
+        found = ruling(said)
+        car = self.data.cars.get(found.racing_number) if found is not None else None
+        if found is None or car is None:
+            return
+        changed = apply_ruling(car, found, self.rules.race)
+        for number in changed:
+            if number in car.told:
+                self._lap_changes(car, {number})
+        if changed:
+            self._note(change.DRIVER, car.number)
+            self._note(change.TYRES)
+
+    def _weather(self, payload: Any, message: Message) -> None:
+        self._merge("WeatherData", payload, message)
+        now = dict(self.data.topics["WeatherData"])
+        if self.data.weather and self.data.weather[-1].data == now:
+            return
+        self.data.weather.append(SeriesItem(message.at, now))
+        self._note(change.WEATHER, len(self.data.weather) - 1)
+        self._note(change.SESSION)
+
+    def _team_radio(self, payload: Any, message: Message) -> None:
+        delta = self._merge("TeamRadio", payload, message)
+        merged = dict(items(self.data.topics["TeamRadio"].get("Captures")))
+        for index, _ in items(delta.get("Captures") if isinstance(delta, dict) else None):
+            item = merged.get(index)
+            if not isinstance(item, dict) or text(item.get("Path")) is None or text(item.get("RacingNumber")) is None:
+                self._reject("bad-team-radio")
+                continue
+            at = utc_ms(item.get("Utc"))
+            self.data.team_radio[index] = SeriesItem(at if at is not None else message.at, dict(item))
+            self._note(change.TEAM_RADIO, index)
+
+    def _pit_lane_times(self, payload: Any, message: Message) -> None:
+        # Entries are deleted a minute after they were told: what matters is the moment they come.
+        times = payload.get("PitTimes") if isinstance(payload, dict) else None
+        for number, told in times.items() if isinstance(times, dict) else ():
+            if isinstance(told, dict) and not number.startswith("_"):
+                self._lane_time(number, integer(told.get("Lap")), duration_ms(told.get("Duration")), None)
+
+    def _pit_stops(self, payload: Any, message: Message) -> None:
+        times = payload.get("PitTimes") if isinstance(payload, dict) else None
+        for number, stops in times.items() if isinstance(times, dict) else ():
+            for _, item in items(stops):
+                stop = item.get("PitStop") if isinstance(item, dict) else None
+                if isinstance(stop, dict):
+                    lane, still = duration_ms(stop.get("PitLaneTime")), duration_ms(stop.get("PitStopTime"))
+                    self._lane_time(number, integer(stop.get("Lap")), lane, still)
+
+    def _lane_time(self, number: str, lap: int | None, lane_ms: int | None, stop_ms: int | None) -> None:
+        car = self.data.cars.get(number)
+        if car is not None and stints.lane_time(car, lap, lane_ms, stop_ms):
+            self._note(change.DRIVER, number)
+            self._note(change.TYRES)
+
+    def _car_data(self, payload: Any, message: Message) -> None:
+        for _, entry in items(payload.get("Entries") if isinstance(payload, dict) else None):
+            cars = entry.get("Cars") if isinstance(entry, dict) else None
+            if not isinstance(cars, dict):
+                self._reject("bad-CarData")
+                continue
+            at = utc_ms(entry.get("Utc"))
+            self.data.telemetry_samples.append((at if at is not None else message.at, cars))
+            self._note(change.TELEMETRY)
+
+    def _positions(self, payload: Any, message: Message) -> None:
+        for _, entry in items(payload.get("Position") if isinstance(payload, dict) else None):
+            cars = entry.get("Entries") if isinstance(entry, dict) else None
+            if not isinstance(cars, dict):
+                self._reject("bad-Position")
+                continue
+            at = utc_ms(entry.get("Timestamp"))
+            self.data.position_samples.append((at if at is not None else message.at, cars))
+            self._note(change.POSITIONS)
+
+
+def difference(before: Any, after: Any) -> Any:
+    """What of `after` is not so in `before`, as a delta: dicts are compared key by key, the rest as a whole."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        return {
+            key: difference(before[key], value) if key in before else value
+            for key, value in after.items()
+            if key not in before or before[key] != value
+        }
+    if isinstance(before, list) and isinstance(after, list) and len(before) <= len(after):
+        return {
+            str(index): difference(before[index], value) if index < len(before) else value
+            for index, value in enumerate(after)
+            if index >= len(before) or before[index] != value
+        }
+    return after
+
+
+_NOT_IN_TOWER = frozenset({"Status", "ShowPosition", "Speeds", "PreviousValue"})
+
+
+def _shows_in_tower(line: Mapping[str, Any]) -> bool:
+    """Whether a delta can change what the tower shows: not when it is only mini-sectors and speeds."""
+    for key, value in line.items():
+        if key == "Sectors":
+            for _, sector in items(value):
+                if isinstance(sector, dict) and not sector.keys() <= {"Segments", "PreviousValue", "Status", "Stopped"}:
+                    return True
+        elif key not in _NOT_IN_TOWER:
+            return True
+    return False
+
+
+def _shows_in_segments(line: Mapping[str, Any]) -> bool:
+    return any(isinstance(sector, dict) and "Segments" in sector for _, sector in items(line.get("Sectors")))

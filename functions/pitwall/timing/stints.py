@@ -1,0 +1,128 @@
+"""From the feed's list of stints, and its flags and times of the pit lane, to stints and stops.
+
+Seen: the list is resent whole in mid-session, a set is told a second or a lap after the stop, as
+UNKNOWN and then corrected (São Paulo 2025), and a set that is only planned stands in the list before
+the race (Qatar 2025: HARD at index 1, raced later as SOFT). So a stint counts from the moment its laps
+rise, or when it is told after the car was in the pits.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pitwall.timing.merge import items
+from pitwall.timing.records import Car, Lap, PitVisit, Stint
+from pitwall.timing.values import flag, integer, text
+
+NEW_STINT_MS = 120_000
+"""How long after leaving the pits a set of tyres is still the one fitted there."""
+
+
+def read(car: Car, delta: Any, merged: Any, at: int, running: bool, snapshot: bool) -> tuple[bool, set[int]]:
+    """Takes a delta of a car's Stints; returns whether anything changed, and the laps it changes.
+
+    delta: list (whole) or dict of indexes. merged: the list after the merge. running: the session has begun.
+    """
+    stints = [_stint(item) for _, item in items(merged)]
+    # A list resent shorter takes nothing away from the laps already driven.
+    stints += car.stints[len(stints) :]
+    if stints == car.stints:
+        return False, set()
+    laps: set[int] = set()
+    if snapshot and running and not car.laps:
+        car.stint = max((index for index, stint in enumerate(stints) if _driven(stint)), default=car.stint)
+    for index in (index for index, item in items(delta) if isinstance(item, dict) and index < len(stints)):
+        before = car.stints[index] if index < len(car.stints) else Stint()
+        now = stints[index]
+        fitted = (now.compound, now.new, now.start_age) != (before.compound, before.new, before.start_age)
+        rose = before.total_laps is not None and (now.total_laps or 0) > before.total_laps
+        if index > car.stint and running and (rose or (fitted and _lately_in_pits(car, at))):
+            car.stint = index
+            laps |= _laps_since_visit(car, index)
+        if index == car.stint and index > 0 and car.visits and not now.same_tyres and (fitted or rose):
+            car.visits[-1].new_stint = True
+        if fitted:
+            laps |= {lap.number for lap in car.laps.values() if lap.stint == index}
+    car.stints = stints
+    return True, laps
+
+
+def _driven(stint: Stint) -> bool:
+    return stint.total_laps is not None and stint.total_laps > (stint.start_age or 0)
+
+
+def _laps_since_visit(car: Car, stint: int) -> set[int]:
+    """Laps driven since the car left the pits, now known to be on the set told late."""
+    out = car.visits[-1].out_at if car.visits else None
+    since = [lap for lap in car.laps.values() if out is not None and lap.ended_at is not None and lap.ended_at > out]
+    for lap in since:
+        lap.stint = stint
+    return {lap.number for lap in since}
+
+
+def _lately_in_pits(car: Car, at: int) -> bool:
+    """Whether a set told now is the one fitted in the pits: the car is in them, or left them lately."""
+    if not car.visits:
+        return False
+    visit = car.visits[-1]
+    return visit.out_at is None or at - visit.out_at <= NEW_STINT_MS
+
+
+def _stint(item: Any) -> Stint:
+    if not isinstance(item, dict):
+        return Stint()
+    return Stint(
+        compound=text(item.get("Compound")),
+        new=flag(item.get("New")),
+        start_age=integer(item.get("StartLaps")),
+        total_laps=integer(item.get("TotalLaps")),
+        same_tyres=text(item.get("TyresNotChanged")) == "1",
+    )
+
+
+def enter(car: Car, at: int) -> None:
+    """The car came into the pit lane."""
+    if not car.in_pit:
+        car.in_pit = True
+        car.visits.append(PitVisit(in_at=at, stint=car.stint))
+
+
+def leave(car: Car, at: int) -> None:
+    """The car left the pit lane. One that was in it from the beginning has no way in."""
+    if not car.visits or car.visits[-1].out_at is not None:
+        car.visits.append(PitVisit())
+    car.in_pit = False
+    car.visits[-1].out_at = at
+
+
+def lane_time(car: Car, lap: int | None, lane_ms: int | None, stop_ms: int | None) -> bool:
+    """A pit-lane time the feed tells, with the lap the car came in on; returns whether it was news."""
+    stops = [visit for visit in car.visits if visit.in_at is not None]
+    found = next((visit for visit in reversed(stops) if lap is not None and visit.lap == lap), None)
+    if found is None and stops:
+        found = stops[-1]
+    if found is None:
+        return False
+    news = (lane_ms is not None and found.lane_time != lane_ms) or (stop_ms is not None and found.stop_time != stop_ms)
+    found.lane_time = lane_ms if lane_ms is not None else found.lane_time
+    found.stop_time = stop_ms if stop_ms is not None else found.stop_time
+    return news
+
+
+def is_stop(visit: PitVisit) -> bool:
+    """A visit that was a stop and no drive through: tyres were changed, or the car stood still."""
+    return visit.new_stint or (visit.stop_time or 0) > 0
+
+
+def age_at(car: Car, lap: Lap) -> int | None:
+    """Laps on the tyres at the end of `lap`, those before this session included.
+
+    None where it cannot be told: the set is not known, or this state joined in the middle of its stint.
+    """
+    if lap.stint is None or lap.stint >= len(car.stints):
+        return None
+    start = car.stints[lap.stint].start_age
+    first = min((other.number for other in car.laps.values() if other.stint == lap.stint), default=lap.number)
+    if start is None or (car.joined_at is not None and first == min(car.laps)):
+        return None
+    return start + lap.number - first + 1
