@@ -64,7 +64,9 @@ class DriverDocument(Document, kw_only=True):
     ) = UNSET
     stints: list[Stint]
     pit_stops: list[PitStop]
-    status: Literal["running", "inPit", "stopped", "retired", "knockedOut"]
+    status: Annotated[
+        Literal["running", "stopped", "retired", "knockedOut"], Meta(description="in the pits or not: see live/timing")
+    ]
 
 
 class Speeds(Fields, kw_only=True):

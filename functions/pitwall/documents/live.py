@@ -75,7 +75,6 @@ class EntryLine(Fields, kw_only=True):
     team_name: str | UnsetType = UNSET
     team_colour: Annotated[str, Meta(description="RRGGBB")] | UnsetType = UNSET
     grid: Annotated[int, Meta(description="place on the grid; absent where there is none")] | UnsetType = UNSET
-    line: Annotated[int, Meta(description="order before anyone has a position")] | UnsetType = UNSET
 
 
 class EntriesDocument(Document, kw_only=True):

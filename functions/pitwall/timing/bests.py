@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from pitwall.timing.deletions import Ruling
-from pitwall.timing.laps import LapRules
 from pitwall.timing.merge import items
 from pitwall.timing.records import Best, Car, Lap
 from pitwall.timing.values import duration_ms, integer
@@ -47,7 +46,7 @@ def best_of(car: Car, before: int, beats: Lap) -> bool:
     return not earlier or beats.time < min(earlier)
 
 
-def note_feed_best(car: Car, line: Mapping[str, Any], merged: Mapping[str, Any], rules: LapRules) -> bool:
+def note_feed_best(car: Car, line: Mapping[str, Any], merged: Mapping[str, Any]) -> bool:
     """Keeps a best lap the feed tells; returns whether one was told."""
     told = False
     declared = line.get("BestLapTime")

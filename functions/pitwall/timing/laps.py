@@ -103,20 +103,19 @@ def read(car: Car, line: Mapping[str, Any], merged: Mapping[str, Any], at: int, 
         begin(car, 1, rules.started_at)
 
     crossing = counter is not None and counter != car.counter and _is_crossing(car, counter, at)
-    if not crossing:
+    if counter is None or not crossing:
         _read_sectors(car, sectors, speeds, merged, at, touched)
         if counter is not None:
             car.counter = counter
         if time is not None:
             _read_time(car, time, at, rules, touched)
     else:
-        assert counter is not None
         # Sector 3 and the speed at the line in the message of the crossing belong to the lap that
         # ends; sector 1, if it came in the same message, to the one that begins.
         ending = {index: value for index, value in sectors.items() if index != 0 and value != ""}
         if not car.lap_in_lane:
             _read_sectors(car, ending, {k: v for k, v in speeds.items() if v != ""}, merged, at, touched)
-        _cross(car, counter, time, merged, at, rules, touched)
+        _cross(car, counter, time, at, rules, touched)
         rest = {index: value for index, value in sectors.items() if index == 0}
         if rest:
             _read_sectors(car, rest, {}, merged, at, touched)
@@ -126,12 +125,11 @@ def read(car: Car, line: Mapping[str, Any], merged: Mapping[str, Any], at: int, 
 
 def _is_crossing(car: Car, counter: int, at: int) -> bool:
     """Whether this change of the counter is a crossing; a counter that runs back is none."""
-    if car.counter is None or counter > car.counter:
-        last = car.laps.get(counter)
-        if last is not None and last.finished and last.ended_at is not None and at - last.ended_at < SAME_CROSSING_MS:
-            return False  # it had run back for a moment
-        return True
-    return False
+    if car.counter is not None and counter <= car.counter:
+        return False
+    last = car.laps.get(counter)
+    ran_back = last is not None and last.finished and at - (last.ended_at or 0) < SAME_CROSSING_MS
+    return not ran_back
 
 
 def _read_sectors(
@@ -210,16 +208,14 @@ def _read_time(car: Car, time: int, at: int, rules: LapRules, touched: set[int])
     if lap is None:
         return
     if not rules.race and car.in_pit and not car.lap_in_lane:
-        _complete(car, lap.number, time, {}, at, rules, touched)
+        _complete(car, lap.number, time, at, rules, touched)
         car.lap_in_lane = True
         begin(car, lap.number + 1, at)
         return
     lap.early_time, lap.early_at = time, at
 
 
-def _cross(
-    car: Car, counter: int, time: int | None, merged: Mapping[str, Any], at: int, rules: LapRules, touched: set[int]
-) -> None:
+def _cross(car: Car, counter: int, time: int | None, at: int, rules: LapRules, touched: set[int]) -> None:
     """The counter rose to `counter`."""
     before, car.counter = car.counter, counter
     # Joined in mid-session: only a lap whose time comes with the crossing is known to end here.
@@ -235,7 +231,7 @@ def _cross(
             car.laps.pop(counter, None)
             car.open = OpenLap(number=counter, started_at=_ended(car, counter - 1))
         if not joined or time is not None:
-            _complete(car, counter, time, merged, at, rules, touched)
+            _complete(car, counter, time, at, rules, touched)
         begin(car, counter + 1, at)
         if rules.finished_at is not None and at >= rules.finished_at:
             car.flagged = True
@@ -249,11 +245,11 @@ def _cross(
         started = lap.started_at if lap is not None else at
         begin(car, counter, started)
     elif lap is not None and before is not None and before >= 1:
-        _complete(car, before, time, merged, at, rules, touched)
+        _complete(car, before, time, at, rules, touched)
         _end_at_pit_entry(car, car.laps[before])
         begin(car, counter, at)
     elif joined and counter > 1 and time is not None:
-        _complete(car, counter - 1, time, merged, at, rules, touched)
+        _complete(car, counter - 1, time, at, rules, touched)
         begin(car, counter, at)
     else:
         begin(car, counter, at)
@@ -270,9 +266,7 @@ def _ended(car: Car, number: int) -> int | None:
     return lap.ended_at if lap is not None else None
 
 
-def _complete(
-    car: Car, number: int, time: int | None, merged: Mapping[str, Any], at: int, rules: LapRules, touched: set[int]
-) -> None:
+def _complete(car: Car, number: int, time: int | None, at: int, rules: LapRules, touched: set[int]) -> None:
     """The open lap is over, as lap `number`."""
     opened = car.open or OpenLap(number=number)
     settle(car, touched)
@@ -444,7 +438,7 @@ def end_in_pits(car: Car, rules: LapRules, touched: set[int]) -> None:
         or (lap.started_at is not None and visit.in_at <= lap.started_at)
     ):
         return
-    _complete(car, lap.number, None, {}, visit.in_at, rules, touched)
+    _complete(car, lap.number, None, visit.in_at, rules, touched)
     settle(car, touched)
     begin(car, lap.number + 1, visit.in_at)
     car.lap_in_lane = True

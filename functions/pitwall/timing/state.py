@@ -146,12 +146,7 @@ class SessionState:
     def finish(self) -> set[Change]:
         """The session is over or its source has ended: nothing more is awaited."""
         self._changes = set()
-        for car in self.data.cars.values():
-            touched: set[int] = set()
-            laps.settle(car, touched)
-            if not self.rules.race:
-                laps.end_in_pits(car, self.rules, touched)
-            self._lap_changes(car, touched)
+        self._settle_all()
         return self._stamp(self.data.last_at)
 
     def dump(self) -> bytes:
@@ -349,12 +344,17 @@ class SessionState:
             self._break_laps()
         self._refresh_rules()
         if status in ("Finalised", "Ends"):
-            for car in data.cars.values():
-                touched: set[int] = set()
-                laps.settle(car, touched)
-                if not self.rules.race:
-                    laps.end_in_pits(car, self.rules, touched)
-                self._lap_changes(car, touched)
+            self._settle_all()
+
+    def _settle_all(self) -> None:
+        """The session is over: laps still waiting are reported as they are, and every driver as it stands."""
+        for car in self.data.cars.values():
+            touched: set[int] = set()
+            laps.settle(car, touched)
+            if not self.rules.race:
+                laps.end_in_pits(car, self.rules, touched)
+            self._lap_changes(car, touched)
+            self._note(change.DRIVER, car.number)
 
     def _break_laps(self) -> None:
         """A red flag or a break: lap times across it are believed only if the sectors bear them out."""
@@ -450,15 +450,14 @@ class SessionState:
                     stints.enter(car, message.at)
                 else:
                     stints.leave(car, message.at)
-                self._note(change.DRIVER, number)
             self._lap_changes(car, laps.read(car, line, merged, message.at, self.rules))
         if any(flag(line.get(key)) for key in ("Stopped", "Retired")):
             touched: set[int] = set()
             laps.stop_on_track(car, self.rules, message.at, touched)
             self._lap_changes(car, touched)
-        if any(key in line for key in ("Stopped", "Retired", "KnockedOut", "NumberOfPitStops")):
+        if any(key in line for key in ("Stopped", "Retired", "KnockedOut")):
             self._note(change.DRIVER, number)
-        if note_feed_best(car, line, merged, self.rules):
+        if note_feed_best(car, line, merged):
             self._note(change.TYRES)
 
     def _gaps(self, car: Car, line: Mapping[str, Any], merged: Mapping[str, Any]) -> None:
@@ -576,14 +575,14 @@ class SessionState:
             self.data.team_radio[index] = SeriesItem(at if at is not None else message.at, dict(item))
             self._note(change.TEAM_RADIO, index)
 
-    def _pit_lane_times(self, payload: Any, message: Message) -> None:
+    def _pit_lane_times(self, payload: Any, _: Message) -> None:
         # Entries are deleted a minute after they were told: what matters is the moment they come.
         times = payload.get("PitTimes") if isinstance(payload, dict) else None
         for number, told in times.items() if isinstance(times, dict) else ():
             if isinstance(told, dict) and not number.startswith("_"):
                 self._lane_time(number, integer(told.get("Lap")), duration_ms(told.get("Duration")), None)
 
-    def _pit_stops(self, payload: Any, message: Message) -> None:
+    def _pit_stops(self, payload: Any, _: Message) -> None:
         times = payload.get("PitTimes") if isinstance(payload, dict) else None
         for number, stops in times.items() if isinstance(times, dict) else ():
             for _, item in items(stops):
@@ -595,7 +594,6 @@ class SessionState:
     def _lane_time(self, number: str, lap: int | None, lane_ms: int | None, stop_ms: int | None) -> None:
         car = self.data.cars.get(number)
         if car is not None and stints.lane_time(car, lap, lane_ms, stop_ms):
-            self._note(change.DRIVER, number)
             self._note(change.TYRES)
 
     def _car_data(self, payload: Any, message: Message) -> None:

@@ -19,15 +19,12 @@ def duration_ms(value: Any) -> int | None:
     if match is None:
         return None
     first, second, seconds, fraction = match.groups()
-    if second is not None:
-        minutes = int(first) * 60 + int(second)
-    else:
-        minutes = int(first) if first is not None else 0
+    minutes = int(first or 0) if second is None else int(first) * 60 + int(second)
     return (minutes * 60 + int(seconds)) * 1000 + int(((fraction or "") + "000")[:3])
 
 
 def utc_ms(value: Any) -> int | None:
-    """An instant of the feed (`2025-11-29T13:30:01`, with or without fraction and Z) as milliseconds since the epoch."""
+    """An instant of the feed (`2025-11-29T13:30:01`, with or without fraction and Z) as ms since the epoch."""
     if not isinstance(value, str) or len(value) < 19:
         return None
     text = value[:-1] if value.endswith("Z") else value
