@@ -1,0 +1,192 @@
+"""The one place configuration is read: environment variables into a typed, checked `Settings`.
+
+Every function and every local program takes a `Settings`; nobody else reads `os.environ`
+for PitWall's own variables. Emulators are no setting of ours: Google's clients read
+FIRESTORE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST and STORAGE_EMULATOR_HOST by themselves.
+
+| variable | default | means |
+|---|---|---|
+| GOOGLE_CLOUD_PROJECT | `pitwall-local` beside an emulator, else none | project of Google's clients |
+| PITWALL_FEED | `f1` | feed id: key of lease and schedule (`f1`, `kart-<circuit>`) |
+| PITWALL_SOURCE | empty: nothing to poll | what the poller reads: `<kind>` or `<kind>:<argument>` (`recording:/path`) |
+| PITWALL_SPEED | `1` | times real time at which a recording plays, or `max` for as fast as it goes |
+| PITWALL_TOPIC_TIMING | `timing` | topic of the documents that changed |
+| PITWALL_TOPIC_EVENTS | `events` | topic of what happened (overtake, stop, ...) |
+| PITWALL_TOPIC_RAW | `raw` | topic of the feed's raw messages |
+| PITWALL_RAW_BUCKET | `<project>-raw` | Cloud Storage bucket of the recorder |
+| PITWALL_LEASE_TTL_S | `10` | seconds a lease lives without being renewed |
+| PITWALL_LEASE_RENEW_S | `3` | seconds between renewals; less than half the time to live |
+| PITWALL_CHECKPOINT_S | `5` | seconds between checkpoints |
+| PITWALL_REMEMBER_S | `60` | seconds of messages whose hashes a checkpoint holds |
+| PITWALL_INVOCATION_S | `1740` | seconds a poller invocation lives; Cloud Scheduler gives up at 1800 |
+| PITWALL_HANDOVER_S | `20` | seconds before the end of its life at which a holder hands over |
+| PITWALL_TICK_MS | `1000` | milliseconds of feed time between two publishes of what changed |
+| PITWALL_FEED_STATUS_S | `15` | seconds between writes of `live/feed` when nothing changes |
+| PITWALL_ENVELOPE_BYTES | `262144` | bytes of one `timing` message, above which a tick is split |
+| PITWALL_RAW_BATCH_S | `5` | seconds of raw messages in one object of the recorder |
+| PITWALL_RAW_BATCH_BYTES | `262144` | bytes of raw messages, uncompressed, in one object of the recorder |
+| PITWALL_LOG_LEVEL | `INFO` | DEBUG, INFO, WARNING or ERROR |
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+LOCAL_PROJECT = "pitwall-local"
+"""Project of the local stack: what is assumed beside an emulator when no project is named."""
+
+_EMULATORS = ("FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST", "STORAGE_EMULATOR_HOST")
+_LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+class SettingsError(ValueError):
+    """An environment variable is missing or has a value that cannot be used; the text names it."""
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _matching(pattern: str, what: str) -> Callable[[str], str]:
+    compiled = re.compile(pattern)
+
+    def read(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise ValueError(f"is not {what}")
+        return value
+
+    return read
+
+
+def _seconds(value: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        raise ValueError("is not a number of seconds") from None
+    if not 0 < seconds < math.inf:
+        raise ValueError("is not a number of seconds above 0")
+    return seconds
+
+
+def _count(value: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,12}", value) or int(value) == 0:
+        raise ValueError("is not a whole number above 0")
+    return int(value)
+
+
+def _speed(value: str) -> float:
+    if value == "max":
+        return math.inf
+    try:
+        speed = float(value)
+    except ValueError:
+        speed = math.nan
+    if not 0 < speed < math.inf:
+        raise ValueError("is neither a number above 0 nor `max`")
+    return speed
+
+
+def _log_level(value: str) -> str:
+    if value.upper() not in _LOG_LEVELS:
+        raise ValueError(f"is none of {', '.join(_LOG_LEVELS)}")
+    return value.upper()
+
+
+_topic = _matching(r"[A-Za-z](?!oog)[A-Za-z0-9._~+%-]{2,254}", "the id of a Pub/Sub topic")
+_bucket = _matching(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", "the name of a Cloud Storage bucket")
+_project = _matching(r"[a-z0-9:.-]{1,63}", "the id of a Google Cloud project")
+_feed = _matching(r"[a-z0-9][a-z0-9-]{0,62}", "a feed id: lower-case letters, digits and hyphens")
+_source = _matching(r"|[a-z0-9]+(:.+)?", "`<kind>` or `<kind>:<argument>`")
+
+
+def _variable(name: str, read: Callable[[str], Any], default: Any) -> Any:
+    """A field read from the environment variable `name` by `read`, which raises ValueError."""
+    return field(default=default, metadata={"variable": name, "read": read})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How this process is configured; the module's docstring tables variables, defaults and units.
+
+    `raw_bucket` is empty only in an instance made by hand; `from_env` fills it in.
+    """
+
+    project: str = _variable("GOOGLE_CLOUD_PROJECT", _project, LOCAL_PROJECT)
+    feed: str = _variable("PITWALL_FEED", _feed, "f1")
+    source: str = _variable("PITWALL_SOURCE", _source, "")
+    speed: float = _variable("PITWALL_SPEED", _speed, 1.0)
+    topic_timing: str = _variable("PITWALL_TOPIC_TIMING", _topic, "timing")
+    topic_events: str = _variable("PITWALL_TOPIC_EVENTS", _topic, "events")
+    topic_raw: str = _variable("PITWALL_TOPIC_RAW", _topic, "raw")
+    raw_bucket: str = _variable("PITWALL_RAW_BUCKET", _bucket, "")
+    lease_ttl_s: float = _variable("PITWALL_LEASE_TTL_S", _seconds, 10.0)
+    lease_renew_s: float = _variable("PITWALL_LEASE_RENEW_S", _seconds, 3.0)
+    checkpoint_s: float = _variable("PITWALL_CHECKPOINT_S", _seconds, 5.0)
+    remember_s: float = _variable("PITWALL_REMEMBER_S", _seconds, 60.0)
+    invocation_s: float = _variable("PITWALL_INVOCATION_S", _seconds, 1740.0)
+    handover_s: float = _variable("PITWALL_HANDOVER_S", _seconds, 20.0)
+    tick_ms: int = _variable("PITWALL_TICK_MS", _count, 1_000)
+    feed_status_s: float = _variable("PITWALL_FEED_STATUS_S", _seconds, 15.0)
+    envelope_bytes: int = _variable("PITWALL_ENVELOPE_BYTES", _count, 256 * 1024)
+    raw_batch_s: float = _variable("PITWALL_RAW_BATCH_S", _seconds, 5.0)
+    raw_batch_bytes: int = _variable("PITWALL_RAW_BATCH_BYTES", _count, 256 * 1024)
+    log_level: str = _variable("PITWALL_LOG_LEVEL", _log_level, "INFO")
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
+        """The settings in `env`; a variable that is absent or empty has its default.
+
+        Raises SettingsError, which names every variable that is wrong, its value and what is accepted.
+        """
+        values: dict[str, Any] = {}
+        wrong: list[str] = []
+        for spec in fields(cls):
+            variable, read = spec.metadata["variable"], spec.metadata["read"]
+            text = env.get(variable, "").strip()
+            if not text:
+                continue
+            try:
+                values[spec.name] = read(text)
+            except ValueError as error:
+                wrong.append(f"{variable}={text!r} {error}")
+        if not env.get("GOOGLE_CLOUD_PROJECT", "").strip() and not any(env.get(host) for host in _EMULATORS):
+            wrong.append("GOOGLE_CLOUD_PROJECT is not set, and no emulator is: which project is meant?")
+        if not wrong:
+            settings = cls(**values)
+            wrong = settings._contradictions()
+            if not wrong:
+                return settings if settings.raw_bucket else cls(**{**values, "raw_bucket": f"{settings.project}-raw"})
+        raise SettingsError("; ".join(wrong))
+
+    def _contradictions(self) -> list[str]:
+        wrong = []
+        if self.lease_renew_s * 2 >= self.lease_ttl_s:
+            wrong.append("PITWALL_LEASE_RENEW_S must be less than half of PITWALL_LEASE_TTL_S")
+        if self.handover_s >= self.invocation_s:
+            wrong.append("PITWALL_HANDOVER_S must be less than PITWALL_INVOCATION_S")
+        return wrong
+
+    def to_env(self) -> dict[str, str]:
+        """The environment variables from which `from_env` makes an equal instance."""
+        result = {}
+        for spec in fields(self):
+            value = getattr(self, spec.name)
+            if value != "":
+                text = "max" if value == math.inf else f"{value:g}" if isinstance(value, float) else str(value)
+                result[spec.metadata["variable"]] = text
+        return result
+
+
+def variables() -> tuple[str, ...]:
+    """Names of every environment variable that `Settings` reads, in the order of its table."""
+    return tuple(spec.metadata["variable"] for spec in fields(Settings))
+
+
+def dead_letter(topic: str) -> str:
+    """Id of the topic that takes the messages of `topic` which can never succeed."""
+    return f"{topic}-dead"

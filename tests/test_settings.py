@@ -1,0 +1,71 @@
+"""Configuration comes from the environment, and a wrong value is named before anything starts."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from pitwall import settings
+from pitwall.settings import Settings, SettingsError
+
+EMULATED = {"FIRESTORE_EMULATOR_HOST": "127.0.0.1:1"}
+
+
+def test_beside_an_emulator_nothing_has_to_be_set():
+    assert Settings.from_env(EMULATED) == Settings(raw_bucket="pitwall-local-raw")
+
+
+def test_without_an_emulator_the_project_has_to_be_named():
+    with pytest.raises(SettingsError, match="GOOGLE_CLOUD_PROJECT is not set"):
+        Settings.from_env({})
+
+
+def test_speed_max_is_as_fast_as_it_goes():
+    assert Settings.from_env({**EMULATED, "PITWALL_SPEED": "max"}).speed == math.inf
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PITWALL_SPEED", "fast"),
+        ("PITWALL_SPEED", "-1"),
+        ("PITWALL_SPEED", "inf"),
+        ("PITWALL_SPEED", "nan"),
+        ("PITWALL_LEASE_TTL_S", "0"),
+        ("PITWALL_ENVELOPE_BYTES", "256K"),
+        ("PITWALL_FEED", "F1/../x"),
+        ("PITWALL_TOPIC_TIMING", "googtiming"),
+        ("PITWALL_TOPIC_TIMING", "a"),
+        ("PITWALL_RAW_BUCKET", "Raw Bucket"),
+        ("PITWALL_SOURCE", ":"),
+        ("PITWALL_LOG_LEVEL", "LOUD"),
+    ],
+)
+def test_wrong_value_is_refused_with_the_name_of_its_variable(variable: str, value: str):
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_env({**EMULATED, variable: value})
+    assert f"{variable}={value!r}" in str(refused.value)
+
+
+def test_all_wrong_values_are_named_at_once():
+    with pytest.raises(SettingsError, match=r"PITWALL_SPEED.*PITWALL_FEED|PITWALL_FEED.*PITWALL_SPEED"):
+        Settings.from_env({**EMULATED, "PITWALL_SPEED": "x", "PITWALL_FEED": "F 1"})
+
+
+def test_lease_that_would_expire_between_two_renewals_is_refused():
+    with pytest.raises(SettingsError, match="PITWALL_LEASE_RENEW_S"):
+        Settings.from_env({**EMULATED, "PITWALL_LEASE_RENEW_S": "5", "PITWALL_LEASE_TTL_S": "10"})
+
+
+def test_settings_survive_the_way_through_an_environment():
+    made = Settings(
+        speed=math.inf, source="recording:/tmp/a b", feed="kart-genk", raw_bucket="my-raw", invocation_s=42.5
+    )
+    assert Settings.from_env(made.to_env()) == made
+
+
+def test_every_variable_is_in_the_table():
+    assert settings.__doc__ is not None
+    missing = [name for name in settings.variables() if f"| {name} |" not in settings.__doc__]
+    assert missing == []
