@@ -1,0 +1,107 @@
+"""Opens any recording of F1's timing feed, whatever its format, and yields its messages.
+
+Formats are told apart by content, never by name (a `jsonStream`'s topic excepted, which nothing but its name tells).
+Which files make up a recording is `layouts`' business; when a message is let through is `paced`'s.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pitwall.message import Message
+from pitwall.sources.layouts import Layout, NotARecording, open_layout, stem
+from pitwall.sources.literals import loads
+from pitwall.sources.record import plain_topic
+from pitwall.sources.z import BadPayload, decode_z
+
+__all__ = ["NotARecording", "RecordingSource", "open_recording"]
+
+logger = logging.getLogger(__name__)
+
+_COMPRESSED_TOPICS = {"CarData", "Position"}
+
+
+def open_recording(path: str | os.PathLike[str]) -> RecordingSource:
+    """Opens a recording: a file, or a folder of F1's archive, of a live capture or of PitWall's own objects.
+
+    Reads as much of it as it takes to know its format, session and time base: of a live format up to the first
+    SessionInfo. Raises NotARecording for anything else, also an empty file and a folder in which nothing can be read.
+    """
+    location = Path(path)
+    layout = open_layout(location)
+    return RecordingSource(location, layout, layout.survey() or f"recording-{stem(location)}")
+
+
+class RecordingSource:
+    """A recording as a source of messages. `open_recording` makes them.
+
+    format: the name of its format, for the log.
+    session: the key of the first SessionInfo, else `recording-<file stem>`.
+    rejected: what could not be read, by reason, in the part `messages` has passed.
+    """
+
+    name = "recording"
+
+    def __init__(self, path: Path, layout: Layout, session: str) -> None:
+        self.path = path
+        self.format = layout.format
+        self.session = session
+        self.rejected: Counter[str] = Counter()
+        self._layout = layout
+
+    def messages(self, cursor: int = 0) -> Iterator[Message]:
+        """Yields the messages from the ordinal `cursor` on, the same ones with the same ordinals every time.
+
+        Damage before `cursor` is not counted: it was when those messages were read. Raises ValueError for a negative
+        cursor.
+        """
+        if cursor < 0:
+            raise ValueError(f"a cursor counts from 0, not {cursor}")
+        return self._messages(cursor)
+
+    def _messages(self, cursor: int) -> Iterator[Message]:
+        self.rejected.clear()
+        ordinal = 0
+
+        def reject(reason: str) -> None:
+            if ordinal < cursor:
+                return
+            if not self.rejected[reason]:
+                logger.warning("%s: %s at message %d; more of these are only counted", self.path.name, reason, ordinal)
+            self.rejected[reason] += 1
+
+        for topic, data, at, snapshot in self._layout.records(reject):
+            if type(data) is str or topic.endswith(".z"):
+                try:
+                    data = _payload(topic, data)
+                except BadPayload as bad:
+                    reject(bad.reason)
+                    continue
+                topic = plain_topic(topic)
+            if data is None and snapshot:
+                continue
+            if ordinal >= cursor:
+                yield Message(topic, data, at or 0, snapshot, ordinal)
+            ordinal += 1
+
+
+def _payload(topic: str, data: Any) -> Any:
+    """The payload of a message: compressed ones opened, JSON in a string read. Raises BadPayload."""
+    if not isinstance(data, str):
+        return data
+    if topic.endswith(".z"):
+        return decode_z(data)
+    if data[:1] in ("{", "[") or data == "null":
+        # FastF1's client and some captures quote a payload's JSON once more.
+        try:
+            return loads(data.encode("utf-8", "replace"))
+        except ValueError as error:
+            raise BadPayload("bad-json") from error
+    if topic in _COMPRESSED_TOPICS:
+        return decode_z(data)
+    return data
