@@ -10,22 +10,28 @@ from pitwall.timing.merge import items
 from pitwall.timing.records import Best, Car, Lap
 from pitwall.timing.values import duration_ms, integer
 
+WITHDRAWN = "WITHDRAWN BY THE TIMEKEEPERS"
+"""Reason of a deletion race control did not announce, or not yet: the feed took the best lap back."""
 
-def _counts(lap: Lap) -> bool:
-    return lap.time is not None and lap.time_source == "feed" and not lap.deleted
+
+def _counts(car: Car, lap: Lap) -> bool:
+    """Whether a lap can be a best: timed by the feed, not deleted, and not ended in the pit lane of practice."""
+    return (
+        lap.time is not None
+        and lap.time_source == "feed"
+        and not lap.deleted
+        and (not lap.in_lane or lap.time in car.declared)
+    )
 
 
-def best(car: Car, part: int | None = None) -> Best | None:
+def best(car: Car, part: int = 0) -> Best | None:
     """The car's best lap, of one qualifying part if asked: its own laps, and what the feed said of laps not seen."""
     found = [
         Best(lap.time, lap.number)
         for lap in car.laps.values()
-        if _counts(lap) and lap.time is not None and (part is None or lap.part == part)
+        if lap.time is not None and _counts(car, lap) and part in (0, lap.part)
     ]
-    if part is None:
-        found += [told for told in car.feed_bests if _unseen(car, told)]
-    elif part in car.part_bests and _unseen(car, car.part_bests[part]):
-        found.append(car.part_bests[part])
+    found += [told for key, told in car.told_bests.items() if part in (0, key) and _unseen(car, told)]
     return min(found, key=lambda best: (best.time, best.lap or 0), default=None)
 
 
@@ -37,33 +43,63 @@ def _unseen(car: Car, told: Best) -> bool:
     return lap is None or (lap.time is None and not lap.deleted)
 
 
-def best_of(car: Car, before: int, beats: Lap) -> bool:
-    """Whether `beats` was the car's best when it was set."""
-    if not _counts(beats) or beats.time is None:
+def was_best(car: Car, lap: Lap) -> bool:
+    """Whether `lap` was the car's best when it was set."""
+    if lap.time is None or not _counts(car, lap):
         return False
-    earlier = [lap.time for lap in car.laps.values() if lap.number < before and _counts(lap) and lap.time is not None]
-    earlier += [told.time for told in car.feed_bests if _unseen(car, told) and (told.lap or 0) < before]
-    return not earlier or beats.time < min(earlier)
+    earlier = [
+        other.time
+        for other in car.laps.values()
+        if other.number < lap.number and other.time is not None and _counts(car, other)
+    ]
+    earlier += [told.time for told in car.told_bests.values() if _unseen(car, told) and (told.lap or 0) < lap.number]
+    return not earlier or lap.time < min(earlier)
 
 
-def note_feed_best(car: Car, line: Mapping[str, Any], merged: Mapping[str, Any]) -> bool:
-    """Keeps a best lap the feed tells; returns whether one was told."""
-    told = False
-    declared = line.get("BestLapTime")
-    if isinstance(declared, dict) and (time := duration_ms(declared.get("Value"))) is not None:
-        whole = merged.get("BestLapTime")
-        lap = integer(whole.get("Lap")) if isinstance(whole, dict) else None
-        # One is kept: it only matters for laps from before this state joined.
-        car.feed_bests = [Best(time, lap)]
-        told = True
-    merged_parts = dict(items(merged.get("BestLapTimes")))
+def read(car: Car, line: Mapping[str, Any], merged: Mapping[str, Any]) -> tuple[bool, set[int]]:
+    """Takes the best laps a delta tells; returns whether one was told, and the laps it changes.
+
+    A best that gets worse within one part was taken back: the lap is deleted (Barcelona 2022: 33 s after it was
+    set; Imola 2025: with the lap counter running back). One that comes back is reinstated.
+    """
+    told: dict[int, tuple[Any, Any]] = {0: (line.get("BestLapTime"), merged.get("BestLapTime"))}
+    parts = dict(items(merged.get("BestLapTimes")))
     for index, item in items(line.get("BestLapTimes")):
-        time = duration_ms(item.get("Value")) if isinstance(item, dict) else None
-        if time is not None:
-            whole = merged_parts.get(index)
-            car.part_bests[index + 1] = Best(time, integer(whole.get("Lap")) if isinstance(whole, dict) else None)
-            told = True
-    return told
+        told[index + 1] = (item, parts.get(index))
+    changed: set[int] = set()
+    news = False
+    for part, (delta, whole) in told.items():
+        if not isinstance(delta, dict) or "Value" not in delta:
+            continue
+        before = car.told_bests.pop(part, None)
+        time = duration_ms(delta["Value"])
+        news = True
+        if time is None:
+            continue
+        lap = integer(whole.get("Lap")) if isinstance(whole, dict) else None
+        car.told_bests[part] = Best(time, lap)
+        car.declared.add(time)
+        if before is not None and time > before.time:
+            changed |= _withdraw(car, before.time)
+        else:
+            changed |= _give_back(car, time)
+    return news, changed
+
+
+def _withdraw(car: Car, time: int) -> set[int]:
+    for lap in sorted(car.laps.values(), key=lambda lap: -lap.number):
+        if lap.time == time and not lap.deleted:
+            lap.deleted, lap.deleted_reason = True, WITHDRAWN
+            return {lap.number}
+    return set()
+
+
+def _give_back(car: Car, time: int) -> set[int]:
+    for lap in car.laps.values():
+        if lap.time == time and lap.deleted and lap.deleted_reason == WITHDRAWN:
+            lap.deleted, lap.deleted_reason = False, None
+            return {lap.number}
+    return set()
 
 
 def apply_ruling(car: Car, what: Ruling | Lap, race: bool) -> set[int]:

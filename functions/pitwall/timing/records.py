@@ -33,6 +33,8 @@ class Lap(Struct, array_like=True):
     """A lap time the feed gave that the sectors do not bear out (after a red flag, over 150 s)."""
     aborted: bool = False
     """A red flag or a break between qualifying parts fell into it."""
+    in_lane: bool = False
+    """It ended in the pit lane in practice or qualifying: the feed times it, but not as a best."""
 
 
 class OpenLap(Struct, array_like=True):
@@ -70,6 +72,8 @@ class PitVisit(Struct, array_like=True):
     """A new set of tyres was reported after it."""
     stint: int = 0
     """Index of the stint the car came in on."""
+    fitted: int | None = None
+    """Index of the stint the car went out on, once told."""
 
 
 class Best(Struct, array_like=True):
@@ -106,8 +110,9 @@ class Car(Struct):
     gap_laps: int | None = None
     interval_ms: int | None = None
     interval_laps: int | None = None
-    feed_bests: list[Best] = field(default_factory=list)
-    """Best laps the feed declared for laps this state has not seen itself."""
-    part_bests: dict[int, Best] = field(default_factory=dict)
+    told_bests: dict[int, Best] = field(default_factory=dict)
+    """The best lap the feed tells, by qualifying part; 0 for the session."""
+    declared: set[int] = field(default_factory=set)
+    """Every time the feed ever told as a best."""
     deletions: list[tuple[int | None, int | None, str | None]] = field(default_factory=list)
     """Rulings whose lap has not come yet: time, lap, reason."""

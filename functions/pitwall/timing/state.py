@@ -15,8 +15,7 @@ import msgspec
 from msgspec import Struct, field
 
 from pitwall.message import Message
-from pitwall.timing import change, laps, stints
-from pitwall.timing.bests import apply_ruling, best_of, note_feed_best
+from pitwall.timing import bests, change, laps, stints
 from pitwall.timing.change import Change
 from pitwall.timing.deletions import ruling
 from pitwall.timing.merge import items, merge
@@ -247,10 +246,10 @@ class SessionState:
     def _complete_lap(self, car: Car, number: int) -> None:
         """What a lap gets from the session around it, each time it is reported."""
         lap = car.laps[number]
-        apply_ruling(car, lap, self.rules.race)
+        bests.apply_ruling(car, lap, self.rules.race)
         if lap.finished:
             lap.statuses = self._statuses_between(lap.started_at, lap.ended_at)
-            lap.personal_best = best_of(car, before=number, beats=lap)
+            lap.personal_best = bests.was_best(car, lap)
         if self.rules.race:
             self._places(number)
         elif lap.position is None:
@@ -457,8 +456,10 @@ class SessionState:
             self._lap_changes(car, touched)
         if any(key in line for key in ("Stopped", "Retired", "KnockedOut")):
             self._note(change.DRIVER, number)
-        if note_feed_best(car, line, merged):
+        told, changed = bests.read(car, line, merged)
+        if told:
             self._note(change.TYRES)
+        self._lap_changes(car, changed & car.told)
 
     def _gaps(self, car: Car, line: Mapping[str, Any], merged: Mapping[str, Any]) -> None:
         """Gap and interval. Nothing between two values is no value: all gaps collapse for a moment at the line."""
@@ -546,7 +547,7 @@ class SessionState:
         car = self.data.cars.get(found.racing_number) if found is not None else None
         if found is None or car is None:
             return
-        changed = apply_ruling(car, found, self.rules.race)
+        changed = bests.apply_ruling(car, found, self.rules.race)
         for number in changed:
             if number in car.told:
                 self._lap_changes(car, {number})
@@ -575,14 +576,14 @@ class SessionState:
             self.data.team_radio[index] = SeriesItem(at if at is not None else message.at, dict(item))
             self._note(change.TEAM_RADIO, index)
 
-    def _pit_lane_times(self, payload: Any, _: Message) -> None:
+    def _pit_lane_times(self, payload: Any, _message: Message) -> None:
         # Entries are deleted a minute after they were told: what matters is the moment they come.
         times = payload.get("PitTimes") if isinstance(payload, dict) else None
         for number, told in times.items() if isinstance(times, dict) else ():
             if isinstance(told, dict) and not number.startswith("_"):
                 self._lane_time(number, integer(told.get("Lap")), duration_ms(told.get("Duration")), None)
 
-    def _pit_stops(self, payload: Any, _: Message) -> None:
+    def _pit_stops(self, payload: Any, _message: Message) -> None:
         times = payload.get("PitTimes") if isinstance(payload, dict) else None
         for number, stops in times.items() if isinstance(times, dict) else ():
             for _, item in items(stops):

@@ -14,8 +14,8 @@ from pitwall.timing.merge import items
 from pitwall.timing.records import Car, Lap, PitVisit, Stint
 from pitwall.timing.values import flag, integer, text
 
-NEW_STINT_MS = 120_000
-"""How long after leaving the pits a set of tyres is still the one fitted there."""
+NEW_STINT_MS = 300_000
+"""How long after leaving the pits a set of tyres is still the one fitted there (Baku 2018: two and a half minutes)."""
 
 
 def read(car: Car, delta: Any, merged: Any, at: int, running: bool, snapshot: bool) -> tuple[bool, set[int]]:
@@ -53,7 +53,11 @@ def _driven(stint: Stint) -> bool:
 
 def _laps_since_visit(car: Car, stint: int) -> set[int]:
     """Laps driven since the car left the pits, now known to be on the set told late."""
-    out = car.visits[-1].out_at if car.visits else None
+    visit = car.visits[-1] if car.visits else None
+    if visit is None or visit.fitted is not None:
+        return set()  # the set fitted on that visit is known: this one is of now
+    visit.fitted = stint
+    out = visit.out_at
     since = [lap for lap in car.laps.values() if out is not None and lap.ended_at is not None and lap.ended_at > out]
     for lap in since:
         lap.stint = stint
