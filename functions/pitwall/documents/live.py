@@ -16,7 +16,10 @@ from pitwall.documents.base import Document, Fields, Ms, RacingNumber, long_name
 Instant = Annotated[datetime, Meta(tz=True)]
 Best = Annotated[
     Literal["p", "o"],
-    Meta(description="p: best of this driver (green), o: best of all (purple); absent: neither"),
+    Meta(
+        description="p: best of this driver (green), o: best of all (purple); absent: neither",
+        extra_json_schema={"x-longValues": {"p": "personal", "o": "overall"}},
+    ),
 ]
 Yes = Annotated[Literal[True], Meta(description="true, or absent for no")]
 

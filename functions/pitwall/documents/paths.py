@@ -33,7 +33,7 @@ TOWER_SLOTS = 25
 """Slots of `towers/`: the tower as it was, one every 5 s of feed time, the last two minutes."""
 TOWER_SLOT_MS = 5_000
 
-_ID = re.compile(r"^(?!\.{1,2}$)(?!__.*__$)[^/\x00-\x1f]{1,128}$")
+_ID = re.compile(r"(?!\.{1,2}$)(?!__.*__$)[^/\x00-\x1f]{1,128}")
 
 
 class UnknownPath(ValueError):
@@ -74,7 +74,7 @@ _BY_SHAPE: dict[tuple[str | None, ...], Kind] = {
 
 def valid_id(value: str) -> bool:
     """Whether `value` can be the id of a document (Firestore's rules, and no slash)."""
-    return bool(_ID.match(value))
+    return bool(_ID.fullmatch(value))
 
 
 def kind_of(path: str) -> Kind:

@@ -74,7 +74,7 @@ class Qualifying(Fields, kw_only=True):
 
 
 class SessionDocument(Document, kw_only=True):
-    """`sessions/{sessionKey}`. Owner: the writer for `timing`."""
+    """`sessions/{sessionKey}`: what a session is and how it stands. Owner: the writer for `timing`."""
 
     series: Series
     feed_id: str
