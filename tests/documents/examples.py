@@ -1,0 +1,159 @@
+"""One document of every kind, made with the types, for the tests of documents and of the API."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from pitwall.documents.base import SCHEMA_VERSION, Document
+from pitwall.documents.drivers import DriverDocument, Lap, LapDocument, PartBest, PitStop, Speeds, Stint
+from pitwall.documents.live import (
+    CarChannels,
+    CarPosition,
+    EntriesDocument,
+    EntryLine,
+    FeedDocument,
+    PositionSample,
+    PositionsDocument,
+    SegmentLine,
+    SegmentsDocument,
+    TelemetryDocument,
+    TelemetrySample,
+    TowerDocument,
+    TowerLine,
+    TyreLine,
+    TyresDocument,
+)
+from pitwall.documents.session import (
+    Circuit,
+    Clock,
+    Country,
+    LapCount,
+    Meeting,
+    Qualifying,
+    RaceControlDocument,
+    SessionDocument,
+    SessionStatusDocument,
+    TeamRadioDocument,
+    TrackStatus,
+    TrackStatusDocument,
+    Weather,
+    WeatherDocument,
+)
+
+AT = datetime(2025, 11, 8, 14, 3, 7, 412_000, tzinfo=UTC)
+WRITTEN_AT = datetime(2025, 11, 8, 14, 3, 8, 90_000, tzinfo=UTC)
+V = 3 * 2**32 + 17
+WEATHER = Weather(
+    air_temp=22.4,
+    track_temp=41.0,
+    humidity=55.0,
+    pressure=921.3,
+    rainfall=False,
+    wind_direction=180,
+    wind_speed_kph=7.2,
+)
+
+SESSION = SessionDocument(
+    at=AT,
+    series="f1",
+    feed_id="f1",
+    year=2025,
+    round=21,
+    meeting=Meeting(
+        key="1273",
+        name="Example Grand Prix",
+        official_name="EXAMPLE GRAND PRIX 2025",
+        location="Example",
+        country=Country(code="EXA", name="Example"),
+        circuit=Circuit(key="14", short_name="Example"),
+    ),
+    type="Race",
+    name="Sprint",
+    status="Started",
+    start_date=AT,
+    end_date=AT,
+    gmt_offset="-03:00:00",
+    archive_path="2025/example/sprint/",
+    lap_count=LapCount(current=9, total=24),
+    track_status=TrackStatus(code="1", message="AllClear"),
+    clock=Clock(remaining_ms=3_600_000, running=True, at=AT),
+    weather=WEATHER,
+    qualifying=Qualifying(part=1, entries=[20, 15, 10], cut_off_ms=71_234),
+    final=False,
+    schema_version=SCHEMA_VERSION,
+)
+
+TOWER_LINE = TowerLine(
+    p=2, g=1_534, i=1_534, n=8, l=72_345, lb="p", s1=20_001, s2=30_002, s3=22_342, b1="o", b2="p", ip=True, dz=True
+)
+
+DRIVER = DriverDocument(
+    at=AT,
+    racing_number="44",
+    tla="HAM",
+    broadcast_name="L HAMILTON",
+    full_name="Lewis HAMILTON",
+    team_name="Ferrari",
+    team_colour="E8002D",
+    country_code="GBR",
+    grid=4,
+    position=2,
+    laps=8,
+    best_lap_ms=72_345,
+    best_lap=8,
+    best_by_part={"1": PartBest(lap_time_ms=71_000, lap=4)},
+    stints=[Stint(stint=1, compound="SOFT", new=True, start_age=0, laps=8, start_lap=1)],
+    pit_stops=[PitStop(lap=5, in_at=AT, out_at=AT, lane_time_ms=22_000, stop=True)],
+    status="running",
+)
+
+LAP = Lap(
+    lap_time_ms=72_345,
+    sector1_ms=20_001,
+    sector2_ms=30_002,
+    sector3_ms=22_342,
+    speeds=Speeds(i1_kph=301, i2_kph=288, fl_kph=310, st_kph=327),
+    position=2,
+    gap_to_leader_ms=1_534,
+    stint=1,
+    compound="SOFT",
+    tyre_age=8,
+    tyre_new=True,
+    pit_in=True,
+    track_statuses=["1", "4"],
+    personal_best=True,
+    started_at=AT,
+    ended_at=AT,
+    time_source="feed",
+)
+
+EXAMPLES: dict[str, Document] = {
+    "sessions/9845": SESSION,
+    "sessions/9845/live/timing": TowerDocument(at=AT, lines={"44": TOWER_LINE, "1": TowerLine(p=1)}),
+    "sessions/9845/live/entries": EntriesDocument(
+        at=AT, lines={"44": EntryLine(tla="HAM", team_colour="E8002D", grid=4)}
+    ),
+    "sessions/9845/live/tyres": TyresDocument(
+        at=AT, lines={"44": TyreLine(compound="SOFT", age=8, new=True, stint=1, stops=0, best_lap_ms=72_345)}
+    ),
+    "sessions/9845/live/segments": SegmentsDocument(at=AT, lines={"44": SegmentLine(s1="ggpy-", s2="--", s3="---")}),
+    "sessions/9845/live/positions": PositionsDocument(
+        at=AT, samples=[PositionSample(at=AT, lines={"44": CarPosition(x=-1, y=2, z=3, off_track=True)})]
+    ),
+    "sessions/9845/live/telemetry": TelemetryDocument(
+        at=AT,
+        samples=[TelemetrySample(at=AT, lines={"44": CarChannels(rpm=11_000, speed_kph=301, gear=8, throttle=100)})],
+    ),
+    "sessions/9845/live/feed": FeedDocument(
+        at=AT, source="recording", state="live", last_message_at=AT, reconnects=0, gated_topics=["CarData.z"]
+    ),
+    "sessions/9845/towers/7": TowerDocument(at=AT, lines={"44": TOWER_LINE}),
+    "sessions/9845/drivers/44": DRIVER,
+    "sessions/9845/laps/8": LapDocument(at=AT, lap=8, drivers={"44": LAP}),
+    "sessions/9845/raceControl/3": RaceControlDocument(at=AT, n=3, message="CHEQUERED FLAG", flag="CHEQUERED", lap=24),
+    "sessions/9845/weather/5": WeatherDocument(at=AT, n=5, weather=WEATHER),
+    "sessions/9845/trackStatus/1": TrackStatusDocument(at=AT, n=1, code="4", message="SCDeployed"),
+    "sessions/9845/sessionStatus/1": SessionStatusDocument(at=AT, n=1, status="Started"),
+    "sessions/9845/teamRadio/0": TeamRadioDocument(at=AT, n=0, racing_number="44", path="TeamRadio/HAM_44.mp3"),
+}
+"""A document of each kind by its path, as the poller publishes it: without `v` and `writtenAt`."""
