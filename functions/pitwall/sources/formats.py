@@ -83,7 +83,10 @@ def read_records(path: Path, lines: LineFormat, reject: Reject) -> Iterator[Reco
             if not lines.recognises(line):
                 continue
             begun = True
-        if line.startswith(_COMMENT) or (len(line) < 4 and not line.strip(b"[], ")):
+        if len(line) < 4 and not line.strip(b"[], "):
+            # The brackets of an array that has its frames a line each.
+            continue
+        if line.startswith(_COMMENT) and b'{"' not in line:
             continue
         if b"{" not in line and b"[" not in line and not lines.recognises(line):
             # A logger's line, or what is left of a message's.

@@ -1,0 +1,34 @@
+"""What several test folders share: where the real recordings are, and skipping where they are not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+"""The folder beside the project that holds recordings, reference lap tables and stored web answers."""
+
+RECORDINGS = SHARED / "recordings" / "f1"
+
+needs_recordings = pytest.mark.skipif(
+    not RECORDINGS.is_dir(), reason="real recordings are not at ../shared/recordings/f1: nothing to play"
+)
+"""Marks a test that plays a real recording."""
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """The folder of real recordings; the test is skipped where it is absent."""
+    if not RECORDINGS.is_dir():
+        pytest.skip("real recordings are not at ../shared/recordings/f1: nothing to play")
+    return RECORDINGS
+
+
+@pytest.fixture(scope="session")
+def static_archive() -> Path:
+    """A stored piece of F1's archive (`https://livetiming.formula1.com/static/`); skipped where it is absent."""
+    static = SHARED / "web" / "static"
+    if not static.is_dir():
+        pytest.skip("the stored archive is not at ../shared/web/static: nothing to play")
+    return static
