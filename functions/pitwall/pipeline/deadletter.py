@@ -1,0 +1,40 @@
+"""Puts away what can never be stored, with the reason, and says so only once Pub/Sub has it.
+
+Pub/Sub's own dead-letter policy counts deliveries, so it would also put away good messages after a long
+outage, and knows no reason. The subscriptions therefore have none, and subscribers do it here.
+"""
+
+from __future__ import annotations
+
+from google.api_core.exceptions import GoogleAPIError
+from google.cloud import pubsub_v1
+
+_MAX_REASON_BYTES = 1_000
+"""An attribute's value may have 1,024 bytes."""
+
+
+class NotPutAway(Exception):
+    """The dead-letter topic has not acknowledged; the message must be delivered again."""
+
+
+class DeadLetters:
+    """The dead-letter topic of one subscription."""
+
+    def __init__(self, project: str, topic: str, timeout_s: float = 10.0) -> None:
+        self._client = pubsub_v1.PublisherClient(pubsub_v1.types.BatchSettings(max_messages=1))
+        self._topic = f"projects/{project}/topics/{topic}"
+        self._timeout_s = timeout_s
+
+    def put(self, data: bytes, reason: str, detail: str, **attributes: str) -> None:
+        """Publishes with the attributes `reason`, `detail` and those given; returns once acknowledged.
+
+        Raises NotPutAway.
+        """
+        held = {"reason": reason, "detail": detail, **attributes}
+        cut = {
+            key: value.encode()[:_MAX_REASON_BYTES].decode("utf-8", "ignore") for key, value in held.items() if value
+        }
+        try:
+            self._client.publish(self._topic, data, retry=None, timeout=self._timeout_s, **cut).result(self._timeout_s)
+        except (GoogleAPIError, TimeoutError, ValueError) as error:
+            raise NotPutAway(f"{self._topic}: {error}") from None

@@ -1,0 +1,69 @@
+"""Pub/Sub's push requests: what a subscriber function receives, and how it answers.
+
+Only the outer form is read here; what the data means is the subscriber's business.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+
+import msgspec
+from flask import Response
+from msgspec import Struct, field
+
+
+class NotAPush(ValueError):
+    """The request body is not Pub/Sub's push envelope."""
+
+
+class _PushMessage(Struct, rename="camel"):
+    message_id: str
+    data: str = ""
+    attributes: dict[str, str] = field(default_factory=dict)
+    publish_time: str = ""
+    ordering_key: str = ""
+
+
+class _PushBody(Struct, rename="camel"):
+    message: _PushMessage
+    subscription: str = ""
+    delivery_attempt: int = 0
+
+
+class Push(Struct, frozen=True):
+    """One delivered message.
+
+    data: as published. id: given by Pub/Sub, the same at every redelivery.
+    attempt: number of this delivery, 0 where Pub/Sub does not say (the emulator, or a
+        subscription without a dead-letter policy).
+    """
+
+    id: str
+    data: bytes
+    attributes: dict[str, str]
+    attempt: int
+
+
+def parse(body: bytes) -> Push:
+    """The message in a push request's body. Raises NotAPush with what is wrong."""
+    try:
+        envelope = msgspec.json.decode(body, type=_PushBody)
+        data = base64.b64decode(envelope.message.data, validate=True)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NotAPush(str(error)) from None
+    except (binascii.Error, ValueError) as error:
+        raise NotAPush(f"message.data is not base64: {error}") from None
+    return Push(envelope.message.message_id, data, envelope.message.attributes, envelope.delivery_attempt)
+
+
+def accepted() -> Response:
+    """Pub/Sub need not deliver the message again."""
+    return Response(status=204)
+
+
+def problem(status: int, kind: str, detail: str) -> Response:
+    """An error as RFC 9457 problem+json; anything but 2xx makes Pub/Sub deliver again."""
+    body = {"type": f"https://pitwall.dev/problems/{kind}", "title": kind, "status": status, "detail": detail}
+    return Response(json.dumps(body), status=status, content_type="application/problem+json")

@@ -1,0 +1,140 @@
+"""Subscriber of `timing`: stores the documents of each message in Firestore.
+
+Answers 2xx only when Firestore has every document (or a newer one), or the dead-letter topic has those that
+can never be stored. Which of two values is newer is `store`'s business; what a document must look like is that
+of `pitwall.documents`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import msgspec
+from flask import Request, Response
+
+from pitwall.documents.encoding import InvalidDocument, document_size, from_fields, to_fields
+from pitwall.documents.paths import UnknownPath
+from pitwall.pipeline import push
+from pitwall.pipeline.database import Database, Unavailable
+from pitwall.pipeline.deadletter import DeadLetters, NotPutAway
+from pitwall.pipeline.envelope import Envelope, TickDocument, UnreadableEnvelope, decode
+from pitwall.pipeline.log import log
+from pitwall.pipeline.store import Versioned, VersionedStore
+from pitwall.settings import Settings, dead_letter
+
+MAX_DOCUMENT_BYTES = 1_048_576 - 4_096
+"""Firestore's limit on a document, with room for `v`, `writtenAt` and the index names."""
+
+_SURELY_SMALL = MAX_DOCUMENT_BYTES // 8
+"""JSON shorter than this cannot be too large: nothing in it takes more than eight bytes a character."""
+
+
+class Writer:
+    """One instance of the writer. Safe to use from several threads."""
+
+    def __init__(self, store: VersionedStore, dead_letters: DeadLetters) -> None:
+        self._store = store
+        self._dead_letters = dead_letters
+
+    def handle(self, body: bytes) -> Response:
+        """The answer to a push request with this body: 204, 400 if it is no push, 503 to have it delivered again."""
+        try:
+            delivered = push.parse(body)
+        except push.NotAPush as error:
+            log("WARNING", "not a push request", reason="not-a-push", detail=str(error)[:500])
+            return push.problem(400, "not-a-push", str(error))
+        try:
+            self._store_message(delivered)
+        except (Unavailable, NotPutAway) as error:
+            log("ERROR", "not stored, to be delivered again", messageId=delivered.id, detail=str(error)[:500])
+            return push.problem(503, "try-again", "not stored yet")
+        return push.accepted()
+
+    def _store_message(self, delivered: push.Push) -> None:
+        try:
+            envelope = decode(delivered.data)
+        except UnreadableEnvelope as error:
+            self._put_away(delivered, delivered.data, error.reason, str(error))
+            return
+        written_at = datetime.now(UTC)
+        documents: list[Versioned] = []
+        refused: list[tuple[TickDocument, str, str]] = []
+        for document in envelope.documents:
+            try:
+                fields = _checked(document)
+            except UnknownPath as error:
+                refused.append((document, "unknown-path", str(error)))
+            except InvalidDocument as error:
+                refused.append((document, "invalid-document", str(error)))
+            except TooLarge as error:
+                refused.append((document, "too-large", str(error)))
+            else:
+                documents.append(Versioned(document.path, {**fields, "writtenAt": written_at}, envelope.v))
+        outcome = self._store.write(documents)
+        reasons = dict(outcome.refused)
+        refused += [
+            (document, "refused", reasons[document.path]) for document in envelope.documents if document.path in reasons
+        ]
+        for document, reason, detail in refused:
+            self._put_away(delivered, msgspec.json.encode(document), reason, detail, envelope, document.path)
+        log(
+            "INFO",
+            "stored",
+            session=envelope.session,
+            v=envelope.v,
+            part=envelope.part,
+            documents=len(envelope.documents),
+            written=outcome.written,
+            stale=outcome.stale,
+            refused=len(refused),
+            firestoreReads=outcome.reads,
+            firestoreWrites=outcome.written,
+            firestoreDeletes=0,
+        )
+
+    def _put_away(
+        self,
+        delivered: push.Push,
+        data: bytes,
+        reason: str,
+        detail: str,
+        envelope: Envelope | None = None,
+        path: str = "",
+    ) -> None:
+        log("ERROR", "can never be stored", messageId=delivered.id, reason=reason, detail=detail[:500], path=path)
+        version = str(envelope.v) if envelope else ""
+        session = envelope.session if envelope else ""
+        self._dead_letters.put(
+            data, reason, detail, messageId=delivered.id, path=path, version=version, session=session
+        )
+
+
+class TooLarge(ValueError):
+    """The document is over Firestore's limit."""
+
+
+def _checked(document: TickDocument) -> dict[str, Any]:
+    """The fields to store. Raises UnknownPath, InvalidDocument or TooLarge."""
+    encoded = bytes(document.fields)
+    fields = to_fields(from_fields(document.path, msgspec.json.decode(encoded)))
+    if len(encoded) > _SURELY_SMALL:
+        size = document_size(document.path, fields)
+        if size > MAX_DOCUMENT_BYTES:
+            raise TooLarge(f"{document.path} has {size} bytes, Firestore stores {MAX_DOCUMENT_BYTES}")
+    return fields
+
+
+@cache
+def _writer() -> Writer:
+    settings = Settings.from_env()
+    return Writer(
+        VersionedStore(Database(settings.project)),
+        DeadLetters(settings.project, dead_letter(settings.topic_timing)),
+    )
+
+
+def write(request: Request) -> Response:
+    """Entry point: one push request of the subscription `timing-writer`."""
+    return _writer().handle(request.get_data())
