@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +17,15 @@ EMULATED = {"FIRESTORE_EMULATOR_HOST": "127.0.0.1:1"}
 
 
 def test_beside_an_emulator_nothing_has_to_be_set():
-    assert Settings.from_env(EMULATED) == Settings(raw_bucket="pitwall-local-raw")
+    here = {**EMULATED, "PITWALL_INSTANCE": "here"}
+    assert Settings.from_env(here) == Settings(raw_bucket="pitwall-local-raw", instance="here")
+
+
+def test_two_processes_that_nobody_named_have_different_names():
+    program = "from pitwall.settings import Settings; print(Settings.from_env().instance)"
+    env = {**os.environ, **EMULATED, "PYTHONPATH": str(Path(settings.__file__).parents[1])}
+    names = {subprocess.check_output([sys.executable, "-c", program], env=env) for _ in range(2)}
+    assert len(names) == 2
 
 
 def test_without_an_emulator_the_project_has_to_be_named():
@@ -60,7 +72,12 @@ def test_lease_that_would_expire_between_two_renewals_is_refused():
 
 def test_settings_survive_the_way_through_an_environment():
     made = Settings(
-        speed=math.inf, source="recording:/tmp/a b", feed="kart-genk", raw_bucket="my-raw", invocation_s=42.5
+        speed=math.inf,
+        source="recording:/tmp/a b",
+        feed="kart-genk",
+        raw_bucket="my-raw",
+        instance="poller-a",
+        invocation_s=42.5,
     )
     assert Settings.from_env(made.to_env()) == made
 

@@ -8,6 +8,7 @@ FIRESTORE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST and STORAGE_EMULATOR_HOST by thems
 |---|---|---|
 | GOOGLE_CLOUD_PROJECT | `pitwall-local` beside an emulator, else none | project of Google's clients |
 | PITWALL_FEED | `f1` | feed id: key of lease and schedule (`f1`, `kart-<circuit>`) |
+| PITWALL_INSTANCE | host name and process id | who this process is in leases and logs; the local stack names its pollers |
 | PITWALL_SOURCE | empty: nothing to poll | what the poller reads: `<kind>` or `<kind>:<argument>` (`recording:/path`) |
 | PITWALL_SPEED | `1` | times real time at which a recording plays, or `max` for as fast as it goes |
 | PITWALL_TOPIC_TIMING | `timing` | topic of the documents that changed |
@@ -33,6 +34,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -101,6 +103,7 @@ _topic = _matching(r"[A-Za-z](?!oog)[A-Za-z0-9._~+%-]{2,254}", "the id of a Pub/
 _bucket = _matching(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", "the name of a Cloud Storage bucket")
 _project = _matching(r"[a-z0-9:.-]{1,63}", "the id of a Google Cloud project")
 _feed = _matching(r"[a-z0-9][a-z0-9-]{0,62}", "a feed id: lower-case letters, digits and hyphens")
+_instance = _matching(r"[A-Za-z0-9._-]{1,128}", "a name of letters, digits, dots, hyphens and underscores")
 _source = _matching(r"|[a-z0-9]+(:.+)?", "`<kind>` or `<kind>:<argument>`")
 
 
@@ -113,11 +116,13 @@ def _variable(name: str, read: Callable[[str], Any], default: Any) -> Any:
 class Settings:
     """How this process is configured; the module's docstring tables variables, defaults and units.
 
-    `raw_bucket` is empty only in an instance made by hand; `from_env` fills it in.
+    `raw_bucket` and `instance` are empty only in an object made by hand; `from_env` fills them in.
+    `instance` is the process (a Cloud Run instance), not the invocation: a lease's holder starts with it.
     """
 
     project: str = _variable("GOOGLE_CLOUD_PROJECT", _project, LOCAL_PROJECT)
     feed: str = _variable("PITWALL_FEED", _feed, "f1")
+    instance: str = _variable("PITWALL_INSTANCE", _instance, "")
     source: str = _variable("PITWALL_SOURCE", _source, "")
     speed: float = _variable("PITWALL_SPEED", _speed, 1.0)
     topic_timing: str = _variable("PITWALL_TOPIC_TIMING", _topic, "timing")
@@ -160,7 +165,9 @@ class Settings:
             settings = cls(**values)
             wrong = settings._contradictions()
             if not wrong:
-                return settings if settings.raw_bucket else cls(**{**values, "raw_bucket": f"{settings.project}-raw"})
+                values.setdefault("raw_bucket", f"{settings.project}-raw")
+                values.setdefault("instance", f"{socket.gethostname()}-{os.getpid()}")
+                return cls(**values)
         raise SettingsError("; ".join(wrong))
 
     def _contradictions(self) -> list[str]:
