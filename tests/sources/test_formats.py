@@ -85,7 +85,7 @@ class TestArchiveFolder:
     @pytest.fixture
     def folder(self, tmp_path: Path) -> Path:
         folder = tmp_path / "2025-06-01_Practice_1"
-        streams = {
+        streams: dict[str, list[tuple[str, Any]]] = {
             "SessionInfo": [("00:00:00.000", SESSION_INFO)],
             "DriverList": [("00:00:04.000", {"4": {"Tla": "NOR"}})],
             "TimingData": [("00:00:04.000", LAP_3), ("00:00:09.000", LAP_4), ("00:00:08.000", LAP_3)],
