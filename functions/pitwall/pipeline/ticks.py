@@ -1,0 +1,224 @@
+"""When documents are published: once a second of feed time, and only what changed.
+
+`Reducer` holds the state of the session a feed is on, gathers what messages change, and hands out
+a `Tick` when it is due: the whole value of each changed document. It counts the feed's own clock (the
+latest instant of any message), so a race gives the same ticks at every replay speed, and after a
+resume from a dump; nothing here reads a wall clock or does I/O.
+
+A tick is due one second after the last; the first change after a quiet second goes at once.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from pitwall.documents import paths
+from pitwall.documents.base import Document
+from pitwall.documents.encoding import EPOCH, instant, millis
+from pitwall.documents.live import FeedDocument, TowerDocument
+from pitwall.documents.projection import project
+from pitwall.message import Message
+from pitwall.timing import change
+from pitwall.timing.change import Change
+from pitwall.timing.state import SessionState
+
+TICK_MS = 1_000
+SEGMENTS_MS = 2_000
+"""Mini-sectors change with nearly every message and few screens show them: every other second will do."""
+FEED_MS = 15_000
+
+FeedState = Literal["connecting", "live", "silent", "reconnecting", "refused", "ended"]
+
+
+class Tick(Struct, frozen=True):
+    """What is published at once, all under one version."""
+
+    session: str
+    at: int
+    """Feed instant, ms."""
+    documents: list[tuple[str, Document]]
+    """Paths and whole values, sorted by path; no path twice."""
+    arrived: list[int]
+    """Wall-clock ms at which messages arrived that changed the tower."""
+
+
+class Feed(Struct):
+    """How the feed is, as the source tells; ends up in `live/feed`."""
+
+    source: str
+    state: FeedState = "live"
+    reconnects: int = 0
+    gated_topics: list[str] = field(default_factory=list)
+
+
+class Pace(Struct):
+    """Where the ticks are. All instants in feed ms."""
+
+    clock: int = 0
+    """Latest instant of a message."""
+    ticked: int | None = None
+    segments: int | None = None
+    feed: int | None = None
+    tower_slot: int | None = None
+    pending: list[Change] = field(default_factory=list)
+    feed_pending: bool = True
+    arrived: list[int] = field(default_factory=list)
+    published: dict[str, bytes] = field(default_factory=dict)
+    """Digest of what was last published at each path."""
+
+
+class Reducer:
+    """Messages in, ticks out, for one feed and whatever session it is on."""
+
+    def __init__(self, session: str, feed: str, source: str) -> None:
+        self.state = SessionState(session, feed)
+        self.feed = Feed(source)
+        self._pace = Pace()
+
+    @property
+    def session(self) -> str:
+        """Key of the session the feed is on."""
+        return self.state.session
+
+    @property
+    def clock(self) -> int:
+        """Latest instant of a message, feed ms; 0 before the first."""
+        return self._pace.clock
+
+    def set_feed(self, state: FeedState, reconnects: int | None = None, gated_topics: list[str] | None = None) -> None:
+        """Notes how the feed is; published with the next tick if it is news."""
+        before = msgspec.structs.astuple(self.feed)
+        self.feed.state = state
+        if reconnects is not None:
+            self.feed.reconnects = reconnects
+        if gated_topics is not None:
+            self.feed.gated_topics = gated_topics
+        self._pace.feed_pending |= msgspec.structs.astuple(self.feed) != before
+
+    def offer(self, message: Message) -> list[Tick]:
+        """Applies a message; returns the ticks that were due before it, and its own if it goes at once."""
+        if self.state.next_session(message) is not None:
+            return [*self.finish(), *self._next(message)]
+        ticks = self.due(message.at)
+        pace = self._pace
+        if message.at > pace.clock:
+            pace.clock = message.at
+        changes = self.state.apply(message)
+        self._gather(changes, message.arrived)
+        return [*ticks, *self.due(pace.clock)]
+
+    def due(self, now: int) -> list[Tick]:
+        """The tick that is due by the feed instant `now`, if one is. A live feed asks while it is quiet."""
+        pace = self._pace
+        when = self._due_at()
+        if when is None or now < when:
+            return []
+        # A tick that waited is of the instant it was due; the first after a quiet second of the one it came.
+        at = when if pace.ticked is not None and when > pace.ticked else now
+        return self._tick(max(at, when), everything=False)
+
+    def finish(self) -> list[Tick]:
+        """The source has ended, or the session: everything that is pending goes out now."""
+        self._gather(self.state.finish(), 0)
+        self._pace.feed_pending = True
+        return self._tick(self._pace.clock, everything=True)
+
+    def dump(self) -> bytes:
+        """All of it, for a checkpoint."""
+        return msgspec.msgpack.encode((self.state.dump(), self.feed, self._pace))
+
+    @classmethod
+    def load(cls, dumped: bytes) -> Reducer:
+        """A reducer that goes on where the dumped one was. Raises msgspec.DecodeError or ValidationError."""
+        state, feed, pace = msgspec.msgpack.decode(dumped, type=tuple[bytes, Feed, Pace])
+        reducer = cls.__new__(cls)
+        reducer.state, reducer.feed, reducer._pace = SessionState.load(state), feed, pace
+        return reducer
+
+    # -- inside ----------------------------------------------------------------------------
+
+    def _next(self, message: Message) -> list[Tick]:
+        """Leaves the session for the one `message` begins."""
+        key = self.state.next_session(message)
+        self.state = SessionState(str(key), self.state.data.feed)
+        self._pace = Pace(clock=message.at)
+        return self.offer(message)
+
+    def _gather(self, changes: set[Change], arrived: int) -> None:
+        pace = self._pace
+        known = set(pace.pending)
+        pace.pending += sorted((c for c in changes if c not in known), key=lambda c: (c.what, str(c.key)))
+        if arrived and any(what == change.TOWER for what, _ in changes):
+            pace.arrived.append(arrived)
+
+    def _due_at(self) -> int | None:
+        """Feed instant of the next tick; None while nothing is pending."""
+        pace = self._pace
+        if pace.clock == 0:
+            return None
+        if pace.ticked is None:
+            return pace.clock if pace.pending or pace.feed_pending else None
+        next_tick = pace.ticked + TICK_MS
+        waits = [next_tick] if pace.feed_pending or any(c.what != change.SEGMENTS for c in pace.pending) else []
+        if any(c.what == change.SEGMENTS for c in pace.pending):
+            waits.append(max(next_tick, (pace.segments or 0) + SEGMENTS_MS))
+        if pace.feed is not None and pace.clock >= pace.feed + FEED_MS:
+            waits.append(max(next_tick, pace.feed + FEED_MS))
+        return min(waits, default=None)
+
+    def _tick(self, at: int, everything: bool) -> list[Tick]:
+        pace = self._pace
+        with_segments = everything or pace.segments is None or at >= pace.segments + SEGMENTS_MS
+        going = [c for c in pace.pending if with_segments or c.what != change.SEGMENTS]
+        pace.pending = [c for c in pace.pending if not with_segments and c.what == change.SEGMENTS]
+        documents: list[tuple[str, Document]] = []
+        for what in going:
+            projected = project(self.state, what)
+            if what.what == change.SEGMENTS:
+                pace.segments = at
+            if projected is None or not self._is_news(*projected):
+                continue
+            documents.append(projected)
+            if isinstance(projected[1], TowerDocument):
+                documents += self._kept_tower(projected[1])
+        if pace.feed_pending or pace.feed is None or at >= pace.feed + FEED_MS:
+            documents.append(self._feed_document(at))
+            pace.feed, pace.feed_pending = at, False
+        arrived, pace.arrived = pace.arrived, []
+        pace.ticked = at
+        if not documents:
+            return []
+        documents.sort(key=lambda document: document[0])
+        return [Tick(self.session, at, documents, arrived)]
+
+    def _is_news(self, path: str, document: Document) -> bool:
+        """Whether a document differs from what was last published there, its instant aside."""
+        digest = blake2b(msgspec.json.encode(msgspec.structs.replace(document, at=EPOCH)), digest_size=8).digest()
+        if self._pace.published.get(path) == digest:
+            return False
+        self._pace.published[path] = digest
+        return True
+
+    def _kept_tower(self, tower: TowerDocument) -> list[tuple[str, Document]]:
+        """The tower once more, every five seconds, for those who watch with a delay."""
+        at = millis(tower.at)
+        slot = at // paths.TOWER_SLOT_MS
+        if self._pace.tower_slot is not None and slot <= self._pace.tower_slot:
+            return []
+        self._pace.tower_slot = slot
+        return [(paths.tower_slot(self.session, at), tower)]
+
+    def _feed_document(self, at: int) -> tuple[str, Document]:
+        feed = self.feed
+        return paths.live(self.session, "feed"), FeedDocument(
+            at=instant(at),
+            source=feed.source,
+            state=feed.state,
+            last_message_at=instant(self._pace.clock),
+            reconnects=feed.reconnects,
+            gated_topics=feed.gated_topics,
+        )
