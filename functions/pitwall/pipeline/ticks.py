@@ -61,6 +61,9 @@ class Pace(Struct):
     clock: int = 0
     """Latest instant of a message."""
     ticked: int | None = None
+    """When something of the session was last published; `live/feed` alone does not count."""
+    since: int = 0
+    """Since when something has been pending."""
     segments: int | None = None
     feed: int | None = None
     tower_slot: int | None = None
@@ -113,13 +116,8 @@ class Reducer:
 
     def due(self, now: int) -> list[Tick]:
         """The tick that is due by the feed instant `now`, if one is. A live feed asks while it is quiet."""
-        pace = self._pace
         when = self._due_at()
-        if when is None or now < when:
-            return []
-        # A tick that waited is of the instant it was due; the first after a quiet second of the one it came.
-        at = when if pace.ticked is not None and when > pace.ticked else now
-        return self._tick(max(at, when), everything=False)
+        return [] if when is None or now < when else self._tick(when, everything=False)
 
     def finish(self) -> list[Tick]:
         """The source has ended, or the session: everything that is pending goes out now."""
@@ -151,30 +149,35 @@ class Reducer:
     def _gather(self, changes: set[Change], arrived: int) -> None:
         pace = self._pace
         known = set(pace.pending)
+        if not known:
+            pace.since = pace.clock
         pace.pending += sorted((c for c in changes if c not in known), key=lambda c: (c.what, str(c.key)))
         if arrived and any(what == change.TOWER for what, _ in changes):
             pace.arrived.append(arrived)
 
     def _due_at(self) -> int | None:
-        """Feed instant of the next tick; None while nothing is pending."""
+        """Feed instant of the next tick; None before the first message."""
         pace = self._pace
         if pace.clock == 0:
             return None
-        if pace.ticked is None:
-            return pace.clock if pace.pending or pace.feed_pending else None
-        next_tick = pace.ticked + TICK_MS
-        waits = [next_tick] if pace.feed_pending or any(c.what != change.SEGMENTS for c in pace.pending) else []
-        if any(c.what == change.SEGMENTS for c in pace.pending):
-            waits.append(max(next_tick, (pace.segments or 0) + SEGMENTS_MS))
-        if pace.feed is not None and pace.clock >= pace.feed + FEED_MS:
-            waits.append(max(next_tick, pace.feed + FEED_MS))
-        return min(waits, default=None)
+        waits = []
+        if pace.pending:
+            next_tick = pace.since if pace.ticked is None else max(pace.since, pace.ticked + TICK_MS)
+            urgent = any(c.what != change.SEGMENTS for c in pace.pending)
+            waits.append(next_tick if urgent else max(next_tick, (pace.segments or 0) + SEGMENTS_MS))
+        if pace.feed is None:
+            waits.append(pace.clock)
+        else:
+            waits.append(pace.feed + (TICK_MS if pace.feed_pending else FEED_MS))
+        return min(waits)
 
     def _tick(self, at: int, everything: bool) -> list[Tick]:
         pace = self._pace
+        # `live/feed` may be due in between; what is pending then waits for its own second.
+        waits = not everything and pace.ticked is not None and at < max(pace.since, pace.ticked + TICK_MS)
         with_segments = everything or pace.segments is None or at >= pace.segments + SEGMENTS_MS
-        going = [c for c in pace.pending if with_segments or c.what != change.SEGMENTS]
-        pace.pending = [c for c in pace.pending if not with_segments and c.what == change.SEGMENTS]
+        going = [] if waits else [c for c in pace.pending if with_segments or c.what != change.SEGMENTS]
+        pace.pending = [c for c in pace.pending if c not in going]
         documents: list[tuple[str, Document]] = []
         for what in going:
             projected = project(self.state, what)
@@ -189,7 +192,8 @@ class Reducer:
             documents.append(self._feed_document(at))
             pace.feed, pace.feed_pending = at, False
         arrived, pace.arrived = pace.arrived, []
-        pace.ticked = at
+        if going:
+            pace.ticked = at
         if not documents:
             return []
         documents.sort(key=lambda document: document[0])
