@@ -52,6 +52,9 @@ def test_speed_max_is_as_fast_as_it_goes():
         ("PITWALL_RAW_BUCKET", "Raw Bucket"),
         ("PITWALL_SOURCE", ":"),
         ("PITWALL_LOG_LEVEL", "LOUD"),
+        ("PITWALL_CORS_ORIGINS", "app.example"),
+        ("PITWALL_CORS_ORIGINS", "https://app.example/"),
+        ("PITWALL_CORS_ORIGINS", "https://*.app.example"),
     ],
 )
 def test_wrong_value_is_refused_with_the_name_of_its_variable(variable: str, value: str):

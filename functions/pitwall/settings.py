@@ -8,7 +8,7 @@ FIRESTORE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST and STORAGE_EMULATOR_HOST by thems
 |---|---|---|
 | GOOGLE_CLOUD_PROJECT | `pitwall-local` beside an emulator, else none | project of Google's clients |
 | PITWALL_FEED | `f1` | feed id: key of lease and schedule (`f1`, `kart-<circuit>`) |
-| PITWALL_INSTANCE | host name and process id | who this process is in leases and logs; the local stack names its pollers |
+| PITWALL_INSTANCE | host name and process id | who this process is, in leases and logs |
 | PITWALL_SOURCE | empty: nothing to poll | what the poller reads: `<kind>` or `<kind>:<argument>` (`recording:/path`) |
 | PITWALL_SPEED | `1` | times real time at which a recording plays, or `max` for as fast as it goes |
 | PITWALL_TOPIC_TIMING | `timing` | topic of the documents that changed |
@@ -26,6 +26,7 @@ FIRESTORE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST and STORAGE_EMULATOR_HOST by thems
 | PITWALL_ENVELOPE_BYTES | `262144` | bytes of one `timing` message, above which a tick is split |
 | PITWALL_RAW_BATCH_S | `5` | seconds of raw messages in one object of the recorder |
 | PITWALL_RAW_BATCH_BYTES | `262144` | bytes of raw messages, uncompressed, in one object of the recorder |
+| PITWALL_CORS_ORIGINS | empty: none | web origins whose pages may read the API, with commas, or `*` for all |
 | PITWALL_LOG_LEVEL | `INFO` | DEBUG, INFO, WARNING or ERROR |
 """
 
@@ -104,6 +105,11 @@ _bucket = _matching(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", "the name of a Cloud 
 _project = _matching(r"[a-z0-9:.-]{1,63}", "the id of a Google Cloud project")
 _feed = _matching(r"[a-z0-9][a-z0-9-]{0,62}", "a feed id: lower-case letters, digits and hyphens")
 _instance = _matching(r"[A-Za-z0-9._-]{1,128}", "a name of letters, digits, dots, hyphens and underscores")
+_ORIGIN = r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?"
+_origins = _matching(
+    rf"|\*|{_ORIGIN}( *, *{_ORIGIN})*",
+    "`*` or web origins (`https://host` or `https://host:port`, no path) with commas",
+)
 _source = _matching(r"|[a-z0-9]+(:.+)?", "`<kind>` or `<kind>:<argument>`")
 
 
@@ -140,6 +146,7 @@ class Settings:
     envelope_bytes: int = _variable("PITWALL_ENVELOPE_BYTES", _count, 256 * 1024)
     raw_batch_s: float = _variable("PITWALL_RAW_BATCH_S", _seconds, 5.0)
     raw_batch_bytes: int = _variable("PITWALL_RAW_BATCH_BYTES", _count, 256 * 1024)
+    cors_origins: str = _variable("PITWALL_CORS_ORIGINS", _origins, "")
     log_level: str = _variable("PITWALL_LOG_LEVEL", _log_level, "INFO")
 
     @classmethod

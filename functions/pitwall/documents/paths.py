@@ -104,12 +104,27 @@ def tower_slot(key: str, at: int) -> str:
     return f"sessions/{key}/towers/{at // TOWER_SLOT_MS % TOWER_SLOTS}"
 
 
+def towers(key: str) -> str:
+    """The collection of `tower_slot`."""
+    return f"sessions/{key}/towers"
+
+
 def driver(key: str, racing_number: str) -> str:
     return f"sessions/{key}/drivers/{racing_number}"
 
 
+def drivers(key: str) -> str:
+    """The collection of `driver`."""
+    return f"sessions/{key}/drivers"
+
+
 def lap(key: str, number: int) -> str:
     return f"sessions/{key}/laps/{number}"
+
+
+def laps(key: str) -> str:
+    """The collection of `lap`."""
+    return f"sessions/{key}/laps"
 
 
 def series(key: str, name: str, n: int) -> str:

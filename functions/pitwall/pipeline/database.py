@@ -1,4 +1,4 @@
-"""Firestore as the pipeline uses it: read some documents, commit some writes with preconditions.
+"""Firestore as pipeline and API use it: read some documents, query a collection, commit writes with preconditions.
 
 Google's own generated client with raw protocol buffers: encoding a tower takes a twelfth of what
 `firestore.Client` needs, and its channel may reconnect within a second after an outage, where
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import grpc
 from google.api_core import exceptions
@@ -28,6 +28,12 @@ _CHANNEL_OPTIONS = (
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.max_reconnect_backoff_ms", 1_000),
 )
+Comparison = Literal["==", "<=", ">="]
+_OPERATORS: dict[Comparison, Any] = {
+    "==": types.StructuredQuery.FieldFilter.Operator.EQUAL,
+    "<=": types.StructuredQuery.FieldFilter.Operator.LESS_THAN_OR_EQUAL,
+    ">=": types.StructuredQuery.FieldFilter.Operator.GREATER_THAN_OR_EQUAL,
+}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -139,6 +145,63 @@ class Database:
         except (exceptions.GoogleAPIError, grpc.RpcError) as no:
             raise Unavailable(str(no)) from None
         return found
+
+    def query(
+        self,
+        collection: str,
+        *,
+        where: Sequence[tuple[str, Comparison, Any]] = (),
+        order_by: str | None = None,
+        descending: bool = False,
+        limit: int,
+        only: Sequence[str] = (),
+    ) -> list[tuple[str, dict[str, Any]]]:
+        """Path and fields of up to `limit` documents of a collection, as `sessions/9845/laps`.
+
+        where: fields, comparisons and values that all have to hold. only: paths of the fields that are read, else all.
+        A document without the field `order_by` is not found. Raises Unavailable.
+        """
+        query = types.StructuredQuery(from_=[{"collection_id": collection.rpartition("/")[2]}], limit=limit)
+        if where:
+            query.where = _all_of(where)
+        if order_by:
+            direction = types.StructuredQuery.Direction
+            query.order_by = [
+                {
+                    "field": {"field_path": order_by},
+                    "direction": direction.DESCENDING if descending else direction.ASCENDING,
+                }
+            ]
+        if only:
+            query.select = {"fields": [{"field_path": field} for field in only]}
+        parent = f"{self._root}{collection}".rpartition("/")[0]
+        found: list[tuple[str, dict[str, Any]]] = []
+        try:
+            for answer in self._client.run_query(
+                request=types.RunQueryRequest(parent=parent, structured_query=query),
+                metadata=self._metadata,
+                retry=None,
+                timeout=self._timeout_s,
+            ):
+                raw = types.RunQueryResponse.pb(answer)
+                if raw.HasField("document"):
+                    fields = {key: _decode(value) for key, value in raw.document.fields.items()}
+                    found.append((raw.document.name[len(self._root) :], fields))
+        except (exceptions.GoogleAPIError, grpc.RpcError) as no:
+            raise Unavailable(str(no)) from None
+        return found
+
+
+def _all_of(conditions: Sequence[tuple[str, Comparison, Any]]) -> types.StructuredQuery.Filter:
+    filters = []
+    for field, comparison, value in conditions:
+        encoded = types.Value()
+        _encode(value, types.Value.pb(encoded))
+        filters.append(
+            {"field_filter": {"field": {"field_path": field}, "op": _OPERATORS[comparison], "value": encoded}}
+        )
+    every = types.StructuredQuery.CompositeFilter.Operator.AND
+    return types.StructuredQuery.Filter(composite_filter={"op": every, "filters": filters})
 
 
 def _encode(value: Any, into: Any) -> None:
