@@ -41,8 +41,8 @@ def paced(
     stop: ends the iteration, also in the middle of a wait.
 
     Every wait is measured from the first message, so delays do not add up; a reader that falls behind is
-    let through without waiting until it has caught up. Feed time is the highest instant so far: messages that
-    step back wait for nothing. Gaps are kept. Raises ValueError for a speed not above 0.
+    let through without waiting until it has caught up, and so is a message whose instant steps back. Gaps are
+    kept. Raises ValueError for a speed not above 0.
     """
     if not speed > 0:
         raise ValueError(f"speed must be above 0, not {speed}")
@@ -60,18 +60,15 @@ def _paced(
     wait = sleep if stop is None else stop.wait
     first: int | None = None
     began = 0.0
-    feed = 0
     for message in messages:
-        if first is None:
-            first = feed = message.at
-            began = clock()
         if stop is not None and stop.is_set():
             return
-        if message.at > feed:
-            feed = message.at
-            remaining = began + (feed - first) / 1000 / speed - clock()
-            if remaining > 0:
-                wait(remaining)
-                if stop is not None and stop.is_set():
-                    return
+        if first is None:
+            first = message.at
+            began = clock()
+        remaining = began + (message.at - first) / 1000 / speed - clock()
+        if remaining > 0:
+            wait(remaining)
+            if stop is not None and stop.is_set():
+                return
         yield message._replace(arrived=int(wall() * 1000))
