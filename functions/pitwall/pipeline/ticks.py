@@ -104,8 +104,9 @@ class Reducer:
 
     def offer(self, message: Message) -> list[Tick]:
         """Applies a message; returns the ticks that were due before it, and its own if it goes at once."""
-        if self.state.next_session(message) is not None:
-            return [*self.finish(), *self._next(message)]
+        following = self.state.next_session(message)
+        if following is not None:
+            return [*self._leave(following), *self.offer(message)]
         ticks = self.due(message.at)
         pace = self._pace
         if message.at > pace.clock:
@@ -115,14 +116,19 @@ class Reducer:
         return [*ticks, *self.due(pace.clock)]
 
     def due(self, now: int) -> list[Tick]:
-        """The tick that is due by the feed instant `now`, if one is. A live feed asks while it is quiet."""
-        when = self._due_at()
-        return [] if when is None or now < when else self._tick(when, everything=False)
+        """The ticks that are due by the feed instant `now`. A live feed asks while it is quiet."""
+        pace = self._pace
+        ticks: list[Tick] = []
+        while (when := self._due_at()) is not None and when <= now:
+            ticks += self._tick(when, everything=False)
+        if pace.clock and (told := self._feed_due_at()) <= now:
+            told = now - (now - told) % FEED_MS  # after a long silence once is enough
+            ticks.append(Tick(self.session, told, [self._feed_document(told)], []))
+        return ticks
 
     def finish(self) -> list[Tick]:
         """The source has ended, or the session: everything that is pending goes out now."""
         self._gather(self.state.finish(), 0)
-        self._pace.feed_pending = True
         return self._tick(self._pace.clock, everything=True)
 
     def dump(self) -> bytes:
@@ -139,12 +145,15 @@ class Reducer:
 
     # -- inside ----------------------------------------------------------------------------
 
-    def _next(self, message: Message) -> list[Tick]:
-        """Leaves the session for the one `message` begins."""
-        key = self.state.next_session(message)
-        self.state = SessionState(str(key), self.state.data.feed)
-        self._pace = Pace(clock=message.at)
-        return self.offer(message)
+    def _leave(self, following: str) -> list[Tick]:
+        """Ends the session and begins another."""
+        state = self.feed.state
+        self.feed.state = "ended"
+        ticks = self.finish()
+        self.feed.state = state
+        self.state = SessionState(following, self.state.data.feed)
+        self._pace = Pace()
+        return ticks
 
     def _gather(self, changes: set[Change], arrived: int) -> None:
         pace = self._pace
@@ -156,28 +165,26 @@ class Reducer:
             pace.arrived.append(arrived)
 
     def _due_at(self) -> int | None:
-        """Feed instant of the next tick; None before the first message."""
+        """Feed instant at which what is pending goes out; None while nothing is."""
         pace = self._pace
-        if pace.clock == 0:
+        if not pace.pending:
             return None
-        waits = []
-        if pace.pending:
-            next_tick = pace.since if pace.ticked is None else max(pace.since, pace.ticked + TICK_MS)
-            urgent = any(c.what != change.SEGMENTS for c in pace.pending)
-            waits.append(next_tick if urgent else max(next_tick, (pace.segments or 0) + SEGMENTS_MS))
+        next_tick = pace.since if pace.ticked is None else max(pace.since, pace.ticked + TICK_MS)
+        urgent = any(c.what != change.SEGMENTS for c in pace.pending)
+        return next_tick if urgent else max(next_tick, (pace.segments or 0) + SEGMENTS_MS)
+
+    def _feed_due_at(self) -> int:
+        """Feed instant at which `live/feed` is told again."""
+        pace = self._pace
         if pace.feed is None:
-            waits.append(pace.clock)
-        else:
-            waits.append(pace.feed + (TICK_MS if pace.feed_pending else FEED_MS))
-        return min(waits)
+            return pace.clock
+        return pace.feed + (TICK_MS if pace.feed_pending else FEED_MS)
 
     def _tick(self, at: int, everything: bool) -> list[Tick]:
         pace = self._pace
-        # `live/feed` may be due in between; what is pending then waits for its own second.
-        waits = not everything and pace.ticked is not None and at < max(pace.since, pace.ticked + TICK_MS)
         with_segments = everything or pace.segments is None or at >= pace.segments + SEGMENTS_MS
-        going = [] if waits else [c for c in pace.pending if with_segments or c.what != change.SEGMENTS]
-        pace.pending = [c for c in pace.pending if c not in going]
+        going = [c for c in pace.pending if with_segments or c.what != change.SEGMENTS]
+        pace.pending = [c for c in pace.pending if not with_segments and c.what == change.SEGMENTS]
         documents: list[tuple[str, Document]] = []
         for what in going:
             projected = project(self.state, what)
@@ -188,12 +195,10 @@ class Reducer:
             documents.append(projected)
             if isinstance(projected[1], TowerDocument):
                 documents += self._kept_tower(projected[1])
-        if pace.feed_pending or pace.feed is None or at >= pace.feed + FEED_MS:
+        if everything or at >= self._feed_due_at():
             documents.append(self._feed_document(at))
-            pace.feed, pace.feed_pending = at, False
         arrived, pace.arrived = pace.arrived, []
-        if going:
-            pace.ticked = at
+        pace.ticked = at
         if not documents:
             return []
         documents.sort(key=lambda document: document[0])
@@ -217,7 +222,7 @@ class Reducer:
         return [(paths.tower_slot(self.session, at), tower)]
 
     def _feed_document(self, at: int) -> tuple[str, Document]:
-        feed = self.feed
+        feed, self._pace.feed, self._pace.feed_pending = self.feed, at, False
         return paths.live(self.session, "feed"), FeedDocument(
             at=instant(at),
             source=feed.source,
