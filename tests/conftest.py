@@ -6,6 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.emulated import (  # noqa: F401 (fixtures)
+    firestore,
+    firestore_emulator,
+    firestore_rules,
+    processes,
+    programs,
+    project,
+    publisher,
+    pubsub_emulator,
+    storage,
+    storage_emulator,
+    subscriber,
+)
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 """The folder beside the project that holds recordings, reference lap tables and stored web answers."""
 
