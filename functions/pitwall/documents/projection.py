@@ -18,6 +18,7 @@ from pitwall.documents.encoding import instant
 from pitwall.timing import change, stints
 from pitwall.timing.bests import best
 from pitwall.timing.change import Change
+from pitwall.timing.laps import laps_completed
 from pitwall.timing.merge import items
 from pitwall.timing.records import Car, Lap, PitVisit
 from pitwall.timing.state import SessionState
@@ -182,7 +183,7 @@ def _tower(state: SessionState, what: Change) -> Projected:
             i=UNSET if leads else _set(car.interval_ms),
             ld=UNSET if leads else _set(car.gap_laps),
             il=UNSET if leads else _set(car.interval_laps),
-            n=_set(integer(line.get("NumberOfLaps"))),
+            n=_set(laps_completed(car, state.rules.race)),
             l=_set(last_ms),
             lb=_best(last) if last_ms is not None else UNSET,
             s1=values[0],
@@ -353,7 +354,7 @@ def _driver(state: SessionState, what: Change) -> Projected:
         headshot_url=_set(text(entry.get("HeadshotUrl"))),
         grid=_set(_grid(state, number)),
         position=_set(integer(line.get("Position"))),
-        laps=_set(integer(line.get("NumberOfLaps"))),
+        laps=_set(laps_completed(car, state.rules.race)),
         best_lap_ms=_set(fastest.time if fastest else None),
         best_lap=_set(fastest.lap if fastest else None),
         best_by_part={part: drivers.PartBest(lap_time_ms=told.time, lap=_set(told.lap)) for part, told in parts.items()}

@@ -77,6 +77,13 @@ def last_lap_time(line: Mapping[str, Any]) -> int | None:
     return duration_ms(last.get("Value")) if isinstance(last, dict) else None
 
 
+def laps_completed(car: Car, race: bool) -> int | None:
+    """How many laps a car has completed; outside a race the feed's counter counts the lap it is on too."""
+    if race or car.open is None or car.counter is None:
+        return car.counter
+    return max(car.open.number - 1, 0)
+
+
 def join(car: Car, counter: int, rules: LapRules) -> None:
     """A car first seen in a snapshot: on the lap its counter says, begun at an unknown instant."""
     car.counter = counter
