@@ -1,0 +1,100 @@
+"""The HTTP function `api`: puts routes, errors, cross-origin rules and the request log together.
+
+Leaves to others what a route answers (one module per resource) and everything about serving.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from http import HTTPStatus
+from threading import Lock
+
+from flask import Flask, Request, Response, g, request
+from flask_cors import CORS
+from werkzeug.wrappers import Response as WsgiResponse
+
+from pitwall.api import drivers, errors, laps, live, sessions
+from pitwall.api.reads import Reads
+from pitwall.pipeline.database import Database
+from pitwall.pipeline.log import log
+from pitwall.settings import Settings
+
+PREFIXES = {"api": "/api", "v1": "/api/v1"}
+"""Where the routes are: `/api/v1` is an alias of `/api`."""
+
+RESOURCES = (sessions, laps, drivers, live)
+TIMEOUT_S = 4.0
+"""Seconds one read of Firestore may take."""
+
+
+def create_app(settings: Settings, clock: live.Clock = live.wall_clock) -> Flask:
+    """The API on the Firestore of `settings`. Nothing is opened before the first request."""
+    app = Flask("pitwall.api", static_folder=None)
+    app.url_map.merge_slashes = False
+    app.config[live.CLOCK] = clock
+    for name, prefix in PREFIXES.items():
+        for resource in RESOURCES:
+            app.register_blueprint(resource.routes, url_prefix=prefix, name=f"{name}-{resource.routes.name}")
+    errors.register(app)
+    if settings.cors_origins:
+        origins = [origin.strip() for origin in settings.cors_origins.split(",")]
+        CORS(
+            app,
+            origins=origins,
+            methods=["GET", "HEAD", "OPTIONS"],
+            expose_headers=["ETag", "Content-Location", "Retry-After"],
+            send_wildcard=True,
+            max_age=3600,
+        )
+    _follow_requests(app, settings)
+    return app
+
+
+def _follow_requests(app: Flask, settings: Settings) -> None:
+    """Gives each request its reads of one database, and writes a line about it to standard output."""
+    lock = Lock()
+    databases: list[Database] = []
+
+    def database() -> Database:
+        with lock:
+            if not databases:
+                databases.append(Database(settings.project, timeout_s=TIMEOUT_S))
+            return databases[0]
+
+    @app.before_request
+    def begin() -> None:
+        g.began = time.perf_counter()
+        g.reads = Reads(database)
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        if "Cache-Control" not in response.headers:
+            response.cache_control.no_store = True
+        _log(response)
+        return response
+
+
+def _log(response: Response) -> None:
+    status = response.status_code
+    route = request.url_rule.rule if request.url_rule else "none"
+    log(
+        "ERROR" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "INFO",
+        f"{request.method} {route} {status}",
+        function="api",
+        method=request.method,
+        route=route,
+        status=status,
+        latencyMs=round((time.perf_counter() - g.began) * 1000, 1),
+        firestoreReads=g.reads.count,
+    )
+
+
+@cache
+def _deployed() -> Flask:
+    return create_app(Settings.from_env())
+
+
+def serve(request: Request) -> WsgiResponse:
+    """Answers a request of the Functions Framework."""
+    return Response.from_app(_deployed().wsgi_app, request.environ)

@@ -1,0 +1,138 @@
+"""Every way a request can fail, as RFC 9457 problem+json.
+
+`type` is stable: a client may compare it. `title` belongs to the type, `detail` to the occurrence. No
+problem says anything about the inside of the server.
+"""
+
+from __future__ import annotations
+
+import traceback
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+import orjson
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from pitwall.pipeline.database import Unavailable
+from pitwall.pipeline.log import log
+
+CONTENT_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:pitwall:problem:"
+RETRY_AFTER_S = 5
+
+
+class Problem(Exception):
+    """A failed request. Subclasses fix `name` (the end of `type`), `status` and `title`; `members` extend the body."""
+
+    name: ClassVar[str]
+    status: ClassVar[HTTPStatus]
+    title: ClassVar[str]
+
+    def __init__(self, detail: str, headers: dict[str, str] | None = None, **members: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.headers = headers or {}
+        self.members = members
+
+
+class NoSession(Problem):
+    """There is no session at all, or none of the series asked for."""
+
+    name = "no-session"
+    status = HTTPStatus.NOT_FOUND
+    title = "No session"
+
+
+class NotFound(Problem):
+    """No such route, session, lap or driver."""
+
+    name = "not-found"
+    status = HTTPStatus.NOT_FOUND
+    title = "Not found"
+
+
+class BadRequest(Problem):
+    """A parameter is unknown or cannot be used; the member `parameter` names it."""
+
+    name = "bad-request"
+    status = HTTPStatus.BAD_REQUEST
+    title = "Bad request"
+
+    def __init__(self, parameter: str, detail: str) -> None:
+        super().__init__(detail, parameter=parameter)
+
+
+class WrongMethod(Problem):
+    """The route exists, but not for this method; `Allow` has those it takes."""
+
+    name = "method-not-allowed"
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+    title = "Method not allowed"
+
+
+class DatabaseUnavailable(Problem):
+    """Firestore did not answer. `Retry-After` says when to try again."""
+
+    name = "unavailable"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    title = "Unavailable"
+
+
+class Internal(Problem):
+    """A mistake of ours. The log has it; the client does not."""
+
+    name = "internal"
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    title = "Internal error"
+
+
+PROBLEMS: tuple[type[Problem], ...] = (NoSession, NotFound, BadRequest, WrongMethod, DatabaseUnavailable, Internal)
+
+
+def respond(problem: Problem) -> Response:
+    """The response to a request that failed. It is never stored by a cache."""
+    body = {
+        "type": TYPE_PREFIX + problem.name,
+        "title": problem.title,
+        "status": problem.status.value,
+        "detail": problem.detail,
+        **problem.members,
+    }
+    return _response(body, problem.status.value, problem.headers)
+
+
+def _response(body: dict[str, Any], status: int, headers: dict[str, str]) -> Response:
+    response = Response(orjson.dumps(body), status, content_type=CONTENT_TYPE)
+    response.headers.update(headers)
+    response.cache_control.no_store = True
+    return response
+
+
+def _from_werkzeug(error: HTTPException) -> Response:
+    """Problems of HTTP itself, found before any of our code runs."""
+    if isinstance(error, MethodNotAllowed):
+        allow = ", ".join(sorted(error.valid_methods or ()))
+        return respond(WrongMethod(f"This route takes {allow}.", {"Allow": allow}))
+    if error.code == HTTPStatus.NOT_FOUND:
+        return respond(NotFound("There is no such route."))
+    status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
+    return _response({"type": "about:blank", "title": status.phrase, "status": status.value}, status.value, {})
+
+
+def _from_database(error: Unavailable) -> Response:
+    log("WARNING", "Firestore is unavailable", function="api", reason=str(error))
+    return respond(DatabaseUnavailable("The database did not answer.", {"Retry-After": str(RETRY_AFTER_S)}))
+
+
+def _from_mistake(error: Exception) -> Response:
+    log("ERROR", "".join(traceback.format_exception(error)), function="api")
+    return respond(Internal("Something went wrong on our side."))
+
+
+def register(app: Flask) -> None:
+    """Has `app` answer every failure as a problem."""
+    app.register_error_handler(Problem, respond)
+    app.register_error_handler(HTTPException, _from_werkzeug)
+    app.register_error_handler(Unavailable, _from_database)
+    app.register_error_handler(Exception, _from_mistake)

@@ -1,0 +1,103 @@
+"""`/sessions/current` and `/sessions/{id}`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from flask import Blueprint, Response, url_for
+
+from pitwall.api import caching, parameters, reads
+from pitwall.api.errors import NoSession, NotFound
+from pitwall.api.reads import Reads, Stored
+from pitwall.documents import paths
+
+routes = Blueprint("sessions", __name__)
+
+OVER = frozenset({"Finished", "Finalised", "Ends"})
+"""Statuses of a session in which no car runs for time any more."""
+
+TOGETHER = timedelta(minutes=10)
+"""Sessions of several feeds run at once if their last changes are no further apart.
+
+The weather alone changes a running session's document every minute; one that lags more was never finished
+by its feed, or its recording was cut off.
+"""
+FEEDS_AT_ONCE = 10
+
+
+@routes.get("/sessions/current")
+def current() -> Response:
+    """The live session, else the most recent."""
+    given = parameters.read({"series": parameters.series})
+    session = _current(reads.current(), given.get("series"))
+    if session is None:
+        wanted = f" of the series {given['series']!r}" if given else ""
+        raise NoSession(f"There is no session{wanted} yet.")
+    location = url_for(".session", key=session.id)
+    return caching.answer(
+        lambda: _body(session),
+        [session],
+        max_age=caching.CURRENT_S,
+        parameters=given,
+        headers={"Content-Location": location},
+    )
+
+
+@routes.get("/sessions/<key>")
+def session(key: str) -> Response:
+    """One session."""
+    parameters.read({})
+    found = existing(reads.current(), key)
+    return caching.answer(lambda: _body(found), [found], max_age=caching.session_max_age(found))
+
+
+def existing(reads: Reads, key: str) -> Stored:
+    """The session `key`. Raises NotFound."""
+    [found] = reads.get(paths.session(checked(key)))
+    return required(found, key)
+
+
+def checked(key: str) -> str:
+    """`key` if a session can have it. Raises NotFound, before anything is read."""
+    if not paths.valid_id(key):
+        raise NotFound("There is no such session: its id cannot be one.")
+    return key
+
+
+def required(found: Stored | None, key: str) -> Stored:
+    """A session that was read. Raises NotFound if there is none."""
+    if found is None:
+        raise NotFound(f"There is no session {key!r}.")
+    return found
+
+
+def _current(reads: Reads, series: str | None) -> Stored | None:
+    """The session that changed last; if that one is over, another feed's that still runs beside it.
+
+    What counts is the feed's time, so that a correction of an old session does not make it the current one.
+    """
+    only: Any = [("series", "==", series)] if series else []
+    newest = reads.query(paths.SESSIONS, where=only, order_by="at", descending=True, limit=1)
+    if not newest or not _is_over(newest[0]):
+        return newest[0] if newest else None
+    since = newest[0].fields["at"] - TOGETHER
+    latest = reads.query(
+        paths.SESSIONS, where=[*only, ("at", ">=", since)], order_by="at", descending=True, limit=FEEDS_AT_ONCE
+    )
+    seen = set()
+    for session in latest:
+        feed = session.fields.get("feedId")
+        if feed not in seen and not _is_over(session):
+            return session
+        seen.add(feed)
+    return newest[0]
+
+
+def _is_over(session: Stored) -> bool:
+    return session.fields.get("status") in OVER or session.fields.get("final") is True
+
+
+def _body(session: Stored) -> dict[str, Any]:
+    """The document, and its id: over HTTP nothing else says which session `current` is."""
+    return {**session.fields, "sessionKey": session.id}
