@@ -164,7 +164,7 @@ class Lease:
         finished: the source has come to its end.
         """
 
-        def let_go(fields: dict[str, Any], now: datetime) -> dict[str, Any]:
+        def let_go(fields: dict[str, Any], _: datetime) -> dict[str, Any]:
             self._check_mine(fields)
             kept = {key: value for key, value in fields.items() if key not in ("holder", "expiresAt", "handoverAt")}
             return {**kept, "sessionKey": session_key, "finished": finished}

@@ -1,0 +1,334 @@
+"""Holding a feed: reads the source, publishes what changed, checkpoints, and keeps the lease alive.
+
+One thread does all of it; only the two calls to Firestore that take a while (renewal, checkpoint) run beside it, so
+that neither makes a tick late. Getting the lease, and what to do once it is gone, is `poller`'s business.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from hashlib import blake2b
+from typing import Final, Literal, NamedTuple
+
+import msgspec
+import orjson
+
+from pitwall.documents import paths
+from pitwall.message import Message
+from pitwall.pipeline.checkpoint import Checkpoint, Checkpoints, Superseded, TooLarge, Totals
+from pitwall.pipeline.database import Database, Unavailable
+from pitwall.pipeline.envelope import TickDocument, encode
+from pitwall.pipeline.lease import Held, Lease, LeaseLost
+from pitwall.pipeline.log import log
+from pitwall.pipeline.publisher import Publisher
+from pitwall.pipeline.reader import Ended, FeedClock, Opened, Quiet, Reader
+from pitwall.pipeline.recorder import RawBatch
+from pitwall.pipeline.ticks import Reducer, Tick
+from pitwall.settings import Settings
+
+Outcome = Literal["ended", "handed-over", "lost", "failed"]
+
+CARE_S: Final = 0.02
+"""How often, in the middle of a burst, lease, acknowledgements and checkpoint are looked after."""
+
+LOG_S: Final = 10.0
+AGAIN_S: Final = 0.5
+"""Pause after a renewal that Firestore did not answer."""
+
+
+class _Saving(NamedTuple):
+    """A checkpoint that waits for the publishes it covers."""
+
+    session: str
+    covered: int
+    checkpoint: Checkpoint
+
+
+class Holder:
+    """The holder of one lease. `run` it once."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        lease: Lease,
+        held: Held,
+        opened: Opened,
+        reader: Reader | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """reader: one that has been buffering a live feed since before the lease was acquired."""
+        self._settings = settings
+        self._lease = lease
+        self._held = held
+        self._opened = opened
+        self._monotonic = monotonic
+        self._checkpoints = Checkpoints(database, held.epoch)
+        self._publisher = Publisher(settings.project)
+        self._beside = ThreadPoolExecutor(2, thread_name_prefix="holder")
+        self._renewing: Future[None] | None = None
+        self._renew_at = monotonic() + settings.lease_renew_s
+        self._waiting: _Saving | None = None
+        self._saving: tuple[str, Future[int]] | None = None
+        self._save_at = monotonic() + settings.checkpoint_s
+        self._log_at = monotonic() + LOG_S
+        self._saved_key = held.session_key
+        self._seq = 0
+        self._raw = RawBatch(settings.raw_batch_s, settings.raw_batch_bytes)
+        self._raw_seq = 0
+        self._recent: deque[tuple[int, bytes]] = deque()
+        self._clock = FeedClock(live=not opened.rewindable)
+
+        checkpoint = self._checkpoints.load(held.session_key) if held.session_key else None
+        if checkpoint is None or checkpoint.source != held.source:
+            self._reducer = Reducer(opened.source.session, settings.feed, opened.source.name)
+            self._cursor = 0 if opened.rewindable else -1
+            self._totals = Totals()
+            self._known: frozenset[bytes] = frozenset()
+        else:
+            self._reducer = Reducer.load(checkpoint.reducer)
+            self._cursor = checkpoint.cursor
+            self._totals = checkpoint.totals
+            self._recent.extend(checkpoint.recent)
+            self._known = frozenset(digest for _, digest in checkpoint.recent)
+        self._before = msgspec.structs.replace(self._totals)
+        self._reader = reader or Reader(opened, max(self._cursor, 0))
+
+    def run(self, until: float) -> Outcome:
+        """Holds until the source ends, the lease is lost, or it is time to hand over.
+
+        until: monotonic instant at which to let go even if nobody stands by; from `handover_s` before it on, as soon
+        as somebody does. Returns "lost" when this instance may not publish any more, and then has already stopped.
+        """
+        self._log("INFO", "holding", cursor=self._cursor)
+        outcome: Outcome
+        try:
+            outcome = self._hold(until)
+        except (LeaseLost, Superseded) as error:
+            log("WARNING", "no longer the holder", feed=self._settings.feed, epoch=self._held.epoch, detail=str(error))
+            outcome = "lost"
+        finally:
+            self._lease.lose()
+            self._reader.stop()
+            self._publisher.close()
+            self._beside.shutdown(wait=False, cancel_futures=True)
+        self._log("INFO", "let go", outcome=outcome)
+        return outcome
+
+    @property
+    def summary(self) -> dict[str, object]:
+        """Totals of the session so far, earlier holders' included (since what their last checkpoint covers)."""
+        self._count()
+        rejected = Counter(self._totals.rejected) + self._reducer.state.rejected
+        return {
+            "feed": self._settings.feed,
+            "session": self._reducer.session,
+            "epoch": self._held.epoch,
+            "messages": self._totals.messages,
+            "rejected": dict(rejected),
+            "published": self._totals.published,
+            "bytes": self._totals.bytes,
+        }
+
+    # -- the loop --------------------------------------------------------------------------
+
+    def _hold(self, until: float) -> Outcome:
+        care_at = 0.0
+        while True:
+            now = self._monotonic()
+            if now >= care_at:
+                self._care(now)
+                if now >= until or (now >= until - self._settings.handover_s and self._lease.successor_ready):
+                    self._let_go(finished=False)
+                    return "handed-over"
+                care_at = now + CARE_S
+            if self._publisher.full:
+                self._publisher.wait(CARE_S)
+                continue
+            item = self._reader.get(0.0 if self._reader.waiting else CARE_S)
+            if isinstance(item, Message):
+                self._apply(item)
+            elif isinstance(item, Quiet):
+                self._clock.quiet(item)
+            elif isinstance(item, Ended):
+                return self._end(item)
+            if item is None and (feed_now := self._clock.now()) is not None:
+                self._publish(self._reducer.due(feed_now))
+
+    def _apply(self, message: Message) -> None:
+        if message.cursor < 0 and not self._is_news(message):
+            return
+        if self._reducer.state.next_session(message) is not None:
+            self._publish_raw()
+        ticks = self._reducer.offer(message)
+        self._cursor = message.cursor + 1
+        self._totals.messages += 1
+        self._clock.message(self._reducer.clock)
+        self._raw.add(message)
+        self._publish(ticks)
+        if self._raw.due:
+            self._publish_raw()
+
+    def _end(self, ended: Ended) -> Outcome:
+        if ended.error is not None:
+            # Not the source's end: the next holder tries again from here.
+            detail = f"{type(ended.error).__name__}: {ended.error}"
+            log("ERROR", "the source failed", feed=self._settings.feed, reason="source-failed", detail=detail)
+            self._let_go(finished=False)
+            return "failed"
+        self._reducer.set_feed("ended")
+        self._publish(self._reducer.finish())
+        self._let_go(finished=True)
+        return "ended"
+
+    def _is_news(self, message: Message) -> bool:
+        """Whether a message of a feed without cursors is not one that the holder before has applied."""
+        content = orjson.dumps([message.topic, message.at, message.data], option=orjson.OPT_NON_STR_KEYS)
+        digest = blake2b(content, digest_size=8).digest()
+        if digest in self._known:
+            return False
+        arrived = message.arrived
+        self._recent.append((arrived, digest))
+        while self._recent[0][0] < arrived - self._settings.remember_s * 1000:
+            self._recent.popleft()
+        return True
+
+    # -- publishing ------------------------------------------------------------------------
+
+    def _publish(self, ticks: list[Tick]) -> None:
+        for tick in ticks:
+            if not self._lease.held:
+                raise LeaseLost("the lease ran out before it was renewed")
+            self._seq += 1
+            for data in encode(
+                feed=self._settings.feed,
+                session=tick.session,
+                epoch=self._held.epoch,
+                seq=self._seq,
+                at=tick.at,
+                documents=[
+                    TickDocument(path, msgspec.Raw(msgspec.json.encode(document))) for path, document in tick.documents
+                ],
+                arrived=tick.arrived,
+                tower=paths.live(tick.session, "timing"),
+                limit=self._settings.envelope_bytes,
+            ):
+                self._publisher.publish(self._settings.topic_timing, tick.session, data)
+
+    def _publish_raw(self) -> None:
+        batch = self._raw.take()
+        if batch is not None and self._lease.held:
+            self._raw_seq += 1
+            session = self._reducer.session
+            self._publisher.publish(
+                self._settings.topic_raw,
+                session,
+                batch,
+                session=session,
+                epoch=str(self._held.epoch),
+                seq=str(self._raw_seq),
+            )
+
+    # -- lease and checkpoint --------------------------------------------------------------
+
+    def _care(self, now: float) -> None:
+        """Everything but messages. Raises LeaseLost or Superseded."""
+        if not self._lease.held:
+            raise LeaseLost("the lease ran out before it was renewed")
+        self._publisher.settle()
+        if self._raw.due:
+            self._publish_raw()
+        self._renew(now)
+        self._save(now)
+        if now >= self._log_at:
+            self._log_at = now + LOG_S
+            self._log("INFO", "polling", waiting=self._reader.waiting)
+
+    def _renew(self, now: float) -> None:
+        if self._renewing is not None and self._renewing.done():
+            renewal, self._renewing = self._renewing, None
+            try:
+                renewal.result()
+            except Unavailable as error:
+                log("WARNING", "the lease could not be renewed, trying again", detail=str(error)[:300])
+                self._renew_at = now + AGAIN_S
+        if self._renewing is None and now >= self._renew_at:
+            self._renew_at = now + self._settings.lease_renew_s
+            self._renewing = self._beside.submit(self._lease.renew, self._saved_key)
+
+    def _save(self, now: float) -> None:
+        if self._saving is not None and self._saving[1].done():
+            session, saving = self._saving
+            self._saving = None
+            self._saved(session, saving)
+        if self._waiting is None and self._saving is None and now >= self._save_at:
+            self._save_at = now + self._settings.checkpoint_s
+            self._waiting = self._checkpoint(finished=False)
+        if self._waiting is not None and self._saving is None and self._publisher.acknowledged(self._waiting.covered):
+            waiting, self._waiting = self._waiting, None
+            save = self._beside.submit(self._checkpoints.save, waiting.session, waiting.checkpoint)
+            self._saving = waiting.session, save
+
+    def _saved(self, session: str, saving: Future[int]) -> None:
+        try:
+            saving.result()
+        except Unavailable as error:
+            log("WARNING", "the checkpoint was not written, the next one will be", detail=str(error)[:300])
+        except TooLarge as error:
+            log("ERROR", "the checkpoint is too large to be written", reason="checkpoint-too-large", detail=str(error))
+        else:
+            self._saved_key = session
+
+    def _checkpoint(self, *, finished: bool) -> _Saving:
+        self._publish_raw()
+        self._count()
+        return _Saving(
+            self._reducer.session,
+            self._publisher.messages,
+            Checkpoint(
+                source=self._held.source,
+                cursor=self._cursor,
+                reducer=self._reducer.dump(),
+                finished=finished,
+                recent=list(self._recent),
+                totals=msgspec.structs.replace(self._totals),
+            ),
+        )
+
+    def _let_go(self, *, finished: bool) -> None:
+        """Everything acknowledged, then the checkpoint, then the release. Raises LeaseLost or Superseded."""
+        last = self._checkpoint(finished=finished)
+        self._waiting = None
+        self._save_at = float("inf")
+        while not self._publisher.acknowledged(last.covered) or self._saving is not None:
+            self._publisher.wait(CARE_S)
+            self._care(self._monotonic())
+            time.sleep(0.001)
+        self._renew_at = float("inf")
+        if self._renewing is not None:
+            self._renewing.exception()
+        while self._lease.held:
+            try:
+                self._checkpoints.save(last.session, last.checkpoint)
+            except TooLarge as error:
+                log("ERROR", "the checkpoint is too large", reason="checkpoint-too-large", detail=str(error))
+            except Unavailable as error:
+                log("WARNING", "could not be released, trying again", detail=str(error)[:300])
+                time.sleep(AGAIN_S)
+                continue
+            self._lease.release(last.session, finished=finished)
+            return
+        raise LeaseLost("the lease ran out before it could be released")
+
+    # -- counting --------------------------------------------------------------------------
+
+    def _count(self) -> None:
+        self._totals.published = self._before.published + self._publisher.messages
+        self._totals.bytes = self._before.bytes + self._publisher.bytes
+        self._totals.rejected = dict(Counter(self._before.rejected) + self._opened.source.rejected)
+
+    def _log(self, severity: str, message: str, **fields: object) -> None:
+        log(severity, message, **self.summary, **fields)

@@ -1,0 +1,154 @@
+"""The feed's raw messages, kept: batches from the poller through the topic `raw` into Cloud Storage.
+
+`RawBatch` gathers what the poller read; `record` is the subscriber that stores each batch as one gzip object,
+named by session, epoch and number, so that a redelivery finds it there already. How a line looks and how objects
+are read as a recording again is the business of `pitwall.sources.pitwall_format`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+from flask import Request, Response
+from google.api_core import exceptions
+from google.cloud import storage
+
+from pitwall.documents.paths import valid_id
+from pitwall.message import Message
+from pitwall.pipeline import push
+from pitwall.pipeline.deadletter import DeadLetters, NotPutAway
+from pitwall.pipeline.log import log
+from pitwall.settings import Settings, dead_letter
+from pitwall.sources.pitwall_format import encode_line, object_name
+
+_COMPRESSION = 6
+
+
+class RawBatch:
+    """Raw messages on their way to the recorder.
+
+    Closed after `max_s` of wall time or `max_bytes` uncompressed. Wall time and not the feed's, because what it
+    bounds is how much of a live feed a crash loses, and how long a quiet feed's last messages wait.
+    """
+
+    def __init__(self, max_s: float, max_bytes: int, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._max_s = max_s
+        self._max_bytes = max_bytes
+        self._monotonic = monotonic
+        self._lines: list[bytes] = []
+        self._bytes = 0
+        self._since = 0.0
+
+    def add(self, message: Message) -> None:
+        if not self._lines:
+            self._since = self._monotonic()
+        line = encode_line(message)
+        self._lines.append(line)
+        self._bytes += len(line)
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to `take` it."""
+        if not self._lines:
+            return False
+        return self._bytes >= self._max_bytes or self._monotonic() - self._since >= self._max_s
+
+    def take(self) -> bytes | None:
+        """The batch as a gzip file of lines, and begins the next; None if there is nothing in it."""
+        if not self._lines:
+            return None
+        batch = gzip.compress(b"".join(self._lines), _COMPRESSION, mtime=0)
+        self._lines.clear()
+        self._bytes = 0
+        return batch
+
+
+class Unreadable(ValueError):
+    """The message is no raw batch."""
+
+
+class _Batch(NamedTuple):
+    session: str
+    epoch: int
+    seq: int
+
+
+class Recorder:
+    """One instance of the recorder. Safe to use from several threads."""
+
+    def __init__(self, bucket: storage.Bucket, dead_letters: DeadLetters, timeout_s: float = 30.0) -> None:
+        self._bucket = bucket
+        self._dead_letters = dead_letters
+        self._timeout_s = timeout_s
+
+    def handle(self, body: bytes) -> Response:
+        """The answer to a push request with this body: 204, 400 if it is no push, 503 to have it delivered again."""
+        try:
+            delivered = push.parse(body)
+        except push.NotAPush as error:
+            log("WARNING", "not a push request", reason="not-a-push", detail=str(error)[:500])
+            return push.problem(400, "not-a-push", str(error))
+        try:
+            self._record(delivered)
+        except Unreadable as error:
+            return self._put_away(delivered, str(error))
+        except (exceptions.GoogleAPIError, OSError) as error:
+            log("ERROR", "not recorded, to be delivered again", messageId=delivered.id, detail=str(error)[:500])
+            return push.problem(503, "try-again", "not stored yet")
+        return push.accepted()
+
+    def _record(self, delivered: push.Push) -> None:
+        batch = _batch(delivered)
+        name = object_name(*batch)
+        blob = self._bucket.blob(name)
+        try:
+            blob.upload_from_string(
+                delivered.data,
+                content_type="application/gzip",
+                if_generation_match=0,
+                timeout=self._timeout_s,
+                retry=None,
+            )
+            recorded = True
+        except exceptions.PreconditionFailed:
+            # A redelivery: epoch and number are given once, so what is there is the same.
+            recorded = False
+        log("INFO", "recorded", object=name, bytes=len(delivered.data), recorded=recorded)
+
+    def _put_away(self, delivered: push.Push, detail: str) -> Response:
+        log("ERROR", "can never be recorded", messageId=delivered.id, reason="bad-batch", detail=detail[:500])
+        try:
+            self._dead_letters.put(delivered.data, "bad-batch", detail, messageId=delivered.id)
+        except NotPutAway as error:
+            log("ERROR", "not put away, to be delivered again", messageId=delivered.id, detail=str(error)[:500])
+            return push.problem(503, "try-again", "not put away yet")
+        return push.accepted()
+
+
+def _batch(delivered: push.Push) -> _Batch:
+    """What the message says it is. Raises Unreadable."""
+    attributes = delivered.attributes
+    session, epoch, seq = (attributes.get(name, "") for name in ("session", "epoch", "seq"))
+    if not valid_id(session):
+        raise Unreadable(f"session {session!r}")
+    if not (epoch.isascii() and epoch.isdigit() and seq.isascii() and seq.isdigit()):
+        raise Unreadable(f"epoch {epoch!r}, seq {seq!r}")
+    if not delivered.data.startswith(b"\x1f\x8b"):
+        raise Unreadable("the data is not gzip")
+    return _Batch(session, int(epoch), int(seq))
+
+
+@cache
+def _recorder() -> Recorder:
+    settings = Settings.from_env()
+    bucket = storage.Client(project=settings.project).bucket(settings.raw_bucket)
+    return Recorder(bucket, DeadLetters(settings.project, dead_letter(settings.topic_raw)))
+
+
+def record(request: Request) -> Response:
+    """Entry point: one push request of the subscription `raw-recorder`."""
+    return _recorder().handle(request.get_data())
