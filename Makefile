@@ -1,0 +1,46 @@
+# PitWall: the targets a developer needs. `make help` lists them.
+
+PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+BIN := .venv/bin
+STAMP := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run up test lint schema bench soak clean
+
+help: ## what there is to make
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 12
+
+setup: $(STAMP) ## the virtual environment with everything in it
+
+$(STAMP): requirements.txt requirements-dev.txt
+	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "PitWall needs Python 3.11 or newer on PATH (apt-get install python3.11 python3.11-venv), or PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $(STAMP)
+
+run: setup ## a simulated race through the whole pipeline, shown as a timing tower (RECORDING=path SPEED=n for another)
+	@exec $(BIN)/python -m local run $(if $(RECORDING),--recording "$(RECORDING)") $(if $(SPEED),--speed "$(SPEED)")
+
+up: setup ## the local stack without a replay, to build an app against
+	@exec $(BIN)/python -m local up
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint ## linter, type checker and every test, the emulators started by the tests
+	$(BIN)/python -m pytest --cov=functions/pitwall --cov-report=term:skip-covered
+
+schema: setup ## writes docs/schema and docs/documents.md from the document types
+	PYTHONPATH=functions $(BIN)/python -m pitwall.documents.schema
+
+bench: setup ## the benchmarks, one JSON line each
+	$(BIN)/python -m bench
+
+soak: setup ## the long proofs: whole sessions, ten seeds of chaos
+	$(BIN)/python -m bench.soak
+
+clean: ## removes what make and the tests have made
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
