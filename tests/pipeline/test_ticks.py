@@ -10,8 +10,10 @@ import pytest
 
 from pitwall.documents.base import Document
 from pitwall.documents.live import TowerDocument
+from pitwall.documents.projection import project
 from pitwall.message import Message
 from pitwall.pipeline.ticks import FEED_MS, SEGMENTS_MS, TICK_MS, Reducer, Tick
+from pitwall.timing.change import Change
 
 START = 1_700_000_000_000
 SESSION = {"Key": 7001, "Type": "Race", "Name": "Race", "Path": "2031/a/b/"}
@@ -201,3 +203,47 @@ def of_the_session(ticks: list[Tick]) -> list[tuple[int, list[tuple[str, Documen
     """Instants and documents of the ticks, without `live/feed`, which is told in silence too."""
     told = [(tick.at, [(p, d) for p, d in tick.documents if not p.endswith("live/feed")]) for tick in ticks]
     return [tick for tick in told if tick[1]]
+
+
+def test_one_message_from_the_future_does_not_stop_the_ticks_for_good() -> None:
+    reducer = begun()
+    reducer.offer(Message("Heartbeat", {"Utc": "x"}, START + 10**9))
+    ticks = [tick for n in range(60) for tick in reducer.offer(timing(5_000 + n * 1_000, {"NumberOfLaps": n}))]
+    assert reducer.clock == START + 64_000
+    assert len(towers(ticks)) >= 30
+
+
+def test_one_message_from_the_past_does_not_set_the_clock_back() -> None:
+    reducer = begun()
+    reducer.offer(timing(5_000, {"Position": "1"}))
+    reducer.offer(Message("Heartbeat", {"Utc": "x"}, 0))
+    assert reducer.clock == START + 5_000
+
+
+def test_messages_that_leave_the_tower_as_it_was_are_not_measured() -> None:
+    reducer = begun()
+    reducer.offer(timing(5_000, {"Position": "1"}))
+    ticks = reducer.offer(timing(20_000, {"Position": "1"})._replace(arrived=111))
+    assert [tick.arrived for tick in ticks if tick.arrived] == []
+
+
+def test_a_part_that_cannot_be_made_a_document_is_counted_and_the_others_go_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(state: Any, what: Change) -> Any:
+        if what.what == "session":
+            raise ValueError("never seen before")
+        return project(state, what)
+
+    monkeypatch.setattr("pitwall.pipeline.ticks.project", broken)
+    reducer = begun()
+    ticks = reducer.offer(timing(5_000, {"Position": "1"}))
+    assert "sessions/7001/live/timing" in paths(ticks)
+    assert reducer.rejected["bad-document-session"] == 1
+
+
+def test_what_an_earlier_session_could_not_use_is_still_counted() -> None:
+    reducer = begun()
+    reducer.offer(Message("NobodyKnows", {}, START + 100))
+    reducer.offer(Message("SessionInfo", {**SESSION, "Key": 7002}, START + 6_000_000))
+    assert reducer.rejected["unknown-topic"] == 1

@@ -122,7 +122,7 @@ class Holder:
     def summary(self) -> dict[str, object]:
         """Totals of the session so far, earlier holders' included (since what their last checkpoint covers)."""
         self._count()
-        rejected = Counter(self._totals.rejected) + self._reducer.state.rejected
+        rejected = Counter(self._totals.rejected) + self._reducer.rejected
         return {
             "feed": self._settings.feed,
             "session": self._reducer.session,

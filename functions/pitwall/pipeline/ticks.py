@@ -10,6 +10,7 @@ A tick is due one second after the last; the first change after a quiet second g
 
 from __future__ import annotations
 
+from collections import Counter
 from hashlib import blake2b
 from typing import Literal
 
@@ -20,7 +21,7 @@ from pitwall.documents import paths
 from pitwall.documents.base import Document
 from pitwall.documents.encoding import EPOCH, instant, millis
 from pitwall.documents.live import FeedDocument, TowerDocument
-from pitwall.documents.projection import project
+from pitwall.documents.projection import Projected, project
 from pitwall.message import Message
 from pitwall.timing import change
 from pitwall.timing.change import Change
@@ -30,6 +31,10 @@ TICK_MS = 1_000
 SEGMENTS_MS = 2_000
 """Mini-sectors change with nearly every message and few screens show them: every other second will do."""
 FEED_MS = 15_000
+STRAY_MS = 60_000
+"""Steps back of up to 3.7 s were seen. A message this far behind the clock has a wrong instant, or the clock has."""
+STRAYS = 20
+"""After so many in a row it was the clock, set by one wrong instant, and it follows them."""
 
 FeedState = Literal["connecting", "live", "silent", "reconnecting", "refused", "ended"]
 
@@ -72,6 +77,10 @@ class Pace(Struct):
     arrived: list[int] = field(default_factory=list)
     published: dict[str, bytes] = field(default_factory=dict)
     """Digest of what was last published at each path."""
+    strays: int = 0
+    """Messages in a row that were far behind the clock."""
+    rejected: dict[str, int] = field(default_factory=dict)
+    """What could not be used, by reason, in the feed's earlier sessions and on the way from state to document."""
 
 
 class Reducer:
@@ -92,6 +101,11 @@ class Reducer:
         """Latest instant of a message, feed ms; 0 before the first."""
         return self._pace.clock
 
+    @property
+    def rejected(self) -> Counter[str]:
+        """Messages and documents that could not be used, by reason."""
+        return self.state.rejected + Counter(self._pace.rejected)
+
     def set_feed(self, state: FeedState, reconnects: int | None = None, gated_topics: list[str] | None = None) -> None:
         """Notes how the feed is; published with the next tick if it is news."""
         before = msgspec.structs.astuple(self.feed)
@@ -107,8 +121,9 @@ class Reducer:
         following = self.state.next_session(message)
         if following is not None:
             return [*self._leave(following), *self.offer(message)]
-        ticks = self.due(message.at)
         pace = self._pace
+        self._follow(message.at)
+        ticks = self.due(message.at)
         if message.at > pace.clock:
             pace.clock = message.at
         changes = self.state.apply(message)
@@ -151,9 +166,19 @@ class Reducer:
         self.feed.state = "ended"
         ticks = self.finish()
         self.feed.state = state
+        rejected = dict(self.rejected)
         self.state = SessionState(following, self.state.data.feed)
-        self._pace = Pace()
+        self._pace = Pace(rejected=rejected)
         return ticks
+
+    def _follow(self, at: int) -> None:
+        """Sets the clock back when it has long been ahead of everything that comes: it would never tick again."""
+        pace = self._pace
+        pace.strays = pace.strays + 1 if at < pace.clock - STRAY_MS else 0
+        if pace.strays >= STRAYS:
+            pace.strays = 0
+            pace.clock = pace.since = at
+            pace.ticked = pace.segments = pace.feed = pace.tower_slot = None
 
     def _gather(self, changes: set[Change], arrived: int) -> None:
         pace = self._pace
@@ -187,7 +212,7 @@ class Reducer:
         pace.pending = [c for c in pace.pending if not with_segments and c.what == change.SEGMENTS]
         documents: list[tuple[str, Document]] = []
         for what in going:
-            projected = project(self.state, what)
+            projected = self._project(what)
             if what.what == change.SEGMENTS:
                 pace.segments = at
             if projected is None or not self._is_news(*projected):
@@ -198,11 +223,22 @@ class Reducer:
         if everything or at >= self._feed_due_at():
             documents.append(self._feed_document(at))
         arrived, pace.arrived = pace.arrived, []
+        if not any(isinstance(document, TowerDocument) for _, document in documents):
+            arrived = []  # the tower shows what it showed before
         pace.ticked = at
         if not documents:
             return []
         documents.sort(key=lambda document: document[0])
         return [Tick(self.session, at, documents, arrived)]
+
+    def _project(self, what: Change) -> Projected:
+        try:
+            return project(self.state, what)
+        except (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError):
+            # The feed sent what nobody has seen before; the other documents must not suffer.
+            reason = f"bad-document-{what.what}"
+            self._pace.rejected[reason] = self._pace.rejected.get(reason, 0) + 1
+            return None
 
     def _is_news(self, path: str, document: Document) -> bool:
         """Whether a document differs from what was last published there, its instant aside."""
