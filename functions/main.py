@@ -6,6 +6,7 @@ from typing import Any
 
 import functions_framework
 from flask import Request
+from werkzeug.exceptions import NotFound
 
 
 @functions_framework.http
@@ -30,6 +31,14 @@ def recorder(request: Request) -> Any:
     from pitwall.pipeline.recorder import record
 
     return record(request)
+
+
+@functions_framework.errorhandler(404)
+def not_found(error: NotFound) -> Any:
+    """For a path that the framework gives to no function, as one with a newline in it."""
+    from pitwall.api.errors import from_http
+
+    return from_http(error)
 
 
 @functions_framework.http

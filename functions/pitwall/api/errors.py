@@ -109,7 +109,7 @@ def _response(body: dict[str, Any], status: int, headers: dict[str, str]) -> Res
     return response
 
 
-def _from_werkzeug(error: HTTPException) -> Response:
+def from_http(error: HTTPException) -> Response:
     """Problems of HTTP itself, found before any of our code runs."""
     if isinstance(error, MethodNotAllowed):
         allow = ", ".join(sorted(error.valid_methods or ()))
@@ -133,6 +133,6 @@ def _from_mistake(error: Exception) -> Response:
 def register(app: Flask) -> None:
     """Has `app` answer every failure as a problem."""
     app.register_error_handler(Problem, respond)
-    app.register_error_handler(HTTPException, _from_werkzeug)
+    app.register_error_handler(HTTPException, from_http)
     app.register_error_handler(Unavailable, _from_database)
     app.register_error_handler(Exception, _from_mistake)
