@@ -1,0 +1,93 @@
+"""The API served over HTTP on the Firestore emulator, with a clock that stands still."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from google.cloud import firestore as firestore_api
+from werkzeug.serving import make_server
+
+from pitwall.api.app import create_app
+from pitwall.documents.base import Document
+from pitwall.documents.encoding import to_fields
+from pitwall.settings import Settings
+
+NOW = datetime(2025, 11, 8, 14, 3, 8, tzinfo=UTC)
+"""Where the API's clock stands."""
+
+
+@dataclass
+class Stored:
+    """Documents in the test's Firestore."""
+
+    client: firestore_api.Client
+    v: int = 3 * 2**32
+
+    def __call__(self, documents: dict[str, Document], written_at: datetime = NOW) -> None:
+        """Stores documents by path as the writer does: with a `v` that is higher each time, and `writtenAt`."""
+        self.v += 1
+        batch = self.client.batch()
+        for path, document in documents.items():
+            batch.set(self.client.document(path), {**to_fields(document), "v": self.v, "writtenAt": written_at})
+        batch.commit()
+
+
+@pytest.fixture
+def store(firestore: firestore_api.Client) -> Stored:
+    return Stored(firestore)
+
+
+Serve = Callable[..., httpx.Client]
+
+
+@pytest.fixture
+def serve(project: str) -> Iterator[Serve]:
+    """Serves the API on the test's project, with settings; gives a client of it."""
+    closers: list[Callable[[], None]] = []
+
+    def start(**settings: Any) -> httpx.Client:
+        app = create_app(Settings(project=project, **settings), clock=lambda: NOW)
+        server = make_server("127.0.0.1", 0, app, threaded=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        client = httpx.Client(base_url=f"http://127.0.0.1:{server.server_port}", trust_env=False, timeout=30)
+        closers.extend((client.close, server.shutdown, thread.join, server.server_close))
+        return client
+
+    yield start
+    for close in closers:
+        close()
+
+
+@pytest.fixture
+def api(firestore: firestore_api.Client, serve: Serve) -> httpx.Client:
+    """A client of the API on the test's Firestore."""
+    return serve()
+
+
+def before(seconds: float) -> datetime:
+    """The instant `seconds` before now."""
+    return NOW - timedelta(seconds=seconds)
+
+
+def problem(response: httpx.Response) -> dict[str, Any]:
+    """The problem in a response that failed, after checking that it is one and says nothing of the inside."""
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.headers["cache-control"] == "no-store"
+    assert "Traceback" not in response.text
+    body: dict[str, Any] = response.json()
+    assert body["status"] == response.status_code
+    assert body["title"]
+    return body
+
+
+def problem_name(response: httpx.Response) -> str:
+    """The end of a problem's type, as `not-found`."""
+    name: str = problem(response)["type"].removeprefix("urn:pitwall:problem:")
+    return name

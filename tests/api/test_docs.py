@@ -1,0 +1,57 @@
+"""What docs/api.md tells people to type works as it stands."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pitwall.api.app import create_app
+from pitwall.settings import Settings
+
+from tests.api.conftest import Serve, Stored
+from tests.documents.examples import EXAMPLES
+
+TEXT = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_curl_commands_work_in_the_order_they_are_given(store: Stored, serve: Serve):
+    store({**EXAMPLES, "sessions/9845/laps/3": msgspec.structs.replace(EXAMPLES["sessions/9845/laps/8"], lap=3)})
+    address, *commands = blocks("sh")
+    assert address.startswith("API=")
+    base = str(serve().base_url).rstrip("/")
+    script = "\n".join(commands)
+    # Each answer on a line of its own.
+    strict = re.sub(r"^curl -s (?!-o)", "curl -s -w '\\\\n' ", script, flags=re.MULTILINE)
+    environment = {"API": base, "PATH": os.environ["PATH"]}
+    ran = subprocess.run(["bash", "-uc", strict], env=environment, capture_output=True, text=True, timeout=60)
+    *answers, problem = ran.stdout.splitlines()
+    assert answers.pop(-2) == "304", ran.stdout
+    assert [json.loads(answer).get("status") for answer in answers] == [
+        "Started",
+        None,
+        None,
+        None,
+        "running",
+        None,
+        None,
+        None,
+    ]
+    assert json.loads(problem) == json.loads(blocks("json")[0])
+
+
+def test_every_route_of_the_api_is_in_the_table():
+    rules = {rule.rule for rule in create_app(Settings()).url_map.iter_rules() if not rule.rule.startswith("/api/v1/")}
+    documented = set(re.findall(r"^\| `GET ([^`]+)`", TEXT, re.MULTILINE))
+    assert {re.sub(r"[<{]\w+[>}]", "{}", rule) for rule in rules} == {re.sub(r"{\w+}", "{}", d) for d in documented}

@@ -1,0 +1,209 @@
+"""`/sessions/{id}/laps`: filters, pages and single laps."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from pitwall.documents.base import Document
+from pitwall.documents.drivers import Lap, LapDocument
+from tests.api.conftest import NOW, Stored, problem, problem_name
+from tests.documents.examples import DRIVER, LAP, SESSION
+
+LAPS = 12
+RETIRED_AFTER = 7
+
+
+def lap(number: int) -> LapDocument:
+    """Car 44 drives to the end; car 7A retires."""
+    drivers = {"44": msgspec.structs.replace(LAP, lap_time_ms=90_000 + number)}
+    if number <= RETIRED_AFTER:
+        drivers["7A"] = Lap(lap_time_ms=95_000 + number)
+    return LapDocument(at=NOW, lap=number, drivers=drivers)
+
+
+@pytest.fixture
+def race(store: Stored) -> Stored:
+    documents: dict[str, Document] = {f"sessions/9845/laps/{n}": lap(n) for n in range(1, LAPS + 1)}
+    documents["sessions/9845"] = SESSION
+    documents["sessions/9845/drivers/44"] = DRIVER
+    documents["sessions/9845/drivers/7A"] = msgspec.structs.replace(DRIVER, racing_number="7A", tla="KAR")
+    store(documents)
+    return store
+
+
+def page(api: httpx.Client, **query: str | int) -> dict[str, Any]:
+    response = api.get("/api/sessions/9845/laps", params=query)
+    assert response.status_code == 200, response.text
+    body: dict[str, Any] = response.json()
+    return body
+
+
+def numbers(body: dict[str, Any]) -> list[int]:
+    return [item["lap"] for item in body["items"]]
+
+
+def walk(api: httpx.Client, **query: str | int) -> list[list[int]]:
+    """The lap numbers of every page of a list."""
+    pages = []
+    body = page(api, **query)
+    pages.append(numbers(body))
+    while "nextCursor" in body:
+        body = page(api, **query, cursor=body["nextCursor"])
+        pages.append(numbers(body))
+    return pages
+
+
+def test_laps_come_in_the_order_of_their_numbers(race: Stored, api: httpx.Client):
+    assert numbers(page(api)) == list(range(1, LAPS + 1))
+
+
+def test_a_lap_is_its_document(race: Stored, api: httpx.Client):
+    first = page(api)["items"][0]
+    assert set(first) == {"at", "drivers", "lap", "v", "writtenAt"}
+    assert first["drivers"]["44"]["lapTimeMs"] == 90_001
+    assert first["drivers"]["44"]["startedAt"] == "2025-11-08T14:03:07.412Z"
+    assert first["drivers"]["44"]["speeds"] == {"flKph": 310, "i1Kph": 301, "i2Kph": 288, "stKph": 327}
+
+
+@pytest.mark.parametrize("driver", ["7A", "7a", "KAR", "kar", "Kar"])
+def test_laps_of_one_driver_have_only_that_driver(race: Stored, api: httpx.Client, driver: str):
+    items = page(api, driver=driver)["items"]
+    assert [list(item["drivers"]) for item in items] == [["7A"]] * RETIRED_AFTER
+    assert set(items[0]) == {"at", "drivers", "lap", "v", "writtenAt"}
+
+
+def test_a_driver_without_laps_has_an_empty_list(race: Stored, api: httpx.Client):
+    assert page(api, driver="99") == {"items": []}
+    assert page(api, driver="NOB") == {"items": []}
+
+
+def test_from_and_to_are_inclusive(race: Stored, api: httpx.Client):
+    body = page(api, **{"from": 3, "to": 5})
+    assert numbers(body) == [3, 4, 5]
+    assert "nextCursor" not in body
+
+
+@pytest.mark.parametrize("limit", [1, 5, 11, 12, 13])
+def test_pages_join_to_the_whole_list(race: Stored, api: httpx.Client, limit: int):
+    pages = walk(api, limit=limit)
+    assert list(chain(*pages)) == list(range(1, LAPS + 1))
+    assert {len(items) for items in pages[:-1]} <= {limit}
+
+
+@pytest.mark.parametrize("limit", [1, 3, 7, 8])
+def test_pages_of_a_driver_who_retired_end_with_his_last_lap(race: Stored, api: httpx.Client, limit: int):
+    pages = walk(api, driver="7A", limit=limit)
+    assert list(chain(*pages)) == list(range(1, RETIRED_AFTER + 1))
+    assert all(pages)
+
+
+def test_pages_keep_to_from_and_to(race: Stored, api: httpx.Client):
+    assert walk(api, **{"from": 4, "to": 9, "limit": 4}) == [[4, 5, 6, 7], [8, 9]]
+
+
+def test_a_cursor_stays_good_when_laps_are_added_and_corrected(race: Stored, api: httpx.Client):
+    first = page(api, limit=5)
+    race({"sessions/9845/laps/3": lap(3), "sessions/9845/laps/13": lap(13)})
+    rest = page(api, limit=50, cursor=first["nextCursor"])
+    assert numbers(rest) == list(range(6, 14))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"driver": "44"}, {"from": 2}, {"to": 11}],
+    ids=str,
+)
+def test_a_cursor_of_another_list_is_refused(race: Stored, api: httpx.Client, change: dict[str, Any]):
+    cursor = page(api, limit=5)["nextCursor"]
+    response = api.get("/api/sessions/9845/laps", params={"cursor": cursor, **change})
+    assert response.status_code == 400
+    assert problem(response)["parameter"] == "cursor"
+
+
+def test_limit_may_change_from_page_to_page(race: Stored, api: httpx.Client):
+    cursor = page(api, limit=5)["nextCursor"]
+    assert numbers(page(api, limit=2, cursor=cursor)) == [6, 7]
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [
+        ("limit=0", "limit"),
+        ("limit=201", "limit"),
+        ("limit=-1", "limit"),
+        ("limit=1e2", "limit"),
+        ("limit=", "limit"),
+        ("limit=5&limit=6", "limit"),
+        ("from=0", "from"),
+        ("from=x", "from"),
+        ("from=%D9%A1", "from"),
+        ("to=1.5", "to"),
+        ("to=007", "to"),
+        ("from=5&to=4", "to"),
+        ("driver=", "driver"),
+        ("driver=../44", "driver"),
+        ("driver=%00", "driver"),
+        ("driver=44%0A", "driver"),
+        ("driver=HAMILTON1", "driver"),
+        ("cursor=", "cursor"),
+        ("cursor=x", "cursor"),
+        ("cursor=AQAAAAAAAAAAAAE", "cursor"),
+        ("cursor=%C3%A9%C3%A9", "cursor"),
+        ("cursor=" + "A" * 5000, "cursor"),
+        ("page=2", "page"),
+        ("Limit=5", "Limit"),
+    ],
+)
+def test_a_parameter_that_cannot_be_used_is_refused_by_name(
+    race: Stored, api: httpx.Client, query: str, parameter: str
+):
+    response = api.get(f"/api/sessions/9845/laps?{query}")
+    assert response.status_code == 400
+    assert problem_name(response) == "bad-request"
+    assert problem(response)["parameter"] == parameter
+
+
+def test_laps_of_a_session_that_is_not_there_are_not_found(race: Stored, api: httpx.Client):
+    response = api.get("/api/sessions/9846/laps")
+    assert response.status_code == 404
+    assert problem_name(response) == "not-found"
+
+
+def test_laps_of_a_session_without_any_are_an_empty_list(store: Stored, api: httpx.Client):
+    store({"sessions/9845": SESSION})
+    assert page(api) == {"items": []}
+
+
+def test_one_lap_is_its_document(race: Stored, api: httpx.Client):
+    body = api.get("/api/sessions/9845/laps/3").json()
+    assert body["lap"] == 3
+    assert set(body["drivers"]) == {"44", "7A"}
+
+
+def test_a_lap_that_was_not_driven_is_not_found(race: Stored, api: httpx.Client):
+    response = api.get("/api/sessions/9845/laps/13")
+    assert response.status_code == 404
+    assert problem_name(response) == "not-found"
+
+
+def test_a_lap_of_a_session_that_is_not_there_is_not_found(race: Stored, api: httpx.Client):
+    assert api.get("/api/sessions/9846/laps/3").status_code == 404
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "x", "1.0", "01", "1e3", "%D9%A1", "3%0A", "9" * 400, "+3", " 3"])
+def test_what_is_no_lap_number_is_a_bad_request(race: Stored, api: httpx.Client, number: str):
+    response = api.get(f"/api/sessions/9845/laps/{number}")
+    assert response.status_code == 400
+    assert problem(response)["parameter"] == "lap"
+
+
+def test_a_page_reads_its_laps_the_session_and_one_more(
+    race: Stored, api: httpx.Client, capsys: pytest.CaptureFixture[str]
+):
+    page(api, limit=5)
+    assert '"firestoreReads":7' in capsys.readouterr().out
