@@ -14,7 +14,6 @@ import pytest
 
 from pitwall.api.app import create_app
 from pitwall.settings import Settings
-
 from tests.api.conftest import Serve, Stored
 from tests.documents.examples import EXAMPLES
 
