@@ -126,7 +126,7 @@ def decode(data: bytes) -> Envelope:
         if head.schema != SCHEMA:
             raise UnreadableEnvelope("unknown-schema", f"{head.schema} is not {SCHEMA}")
         envelope = msgspec.json.decode(data, type=Envelope)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableEnvelope("bad-envelope", str(error)) from None
     if not 0 <= envelope.seq <= MAX_SEQ or envelope.v != version(envelope.epoch, envelope.seq):
         raise UnreadableEnvelope("bad-envelope", f"v {envelope.v} is not epoch {envelope.epoch}, seq {envelope.seq}")

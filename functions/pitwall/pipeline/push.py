@@ -51,7 +51,7 @@ def parse(body: bytes) -> Push:
     try:
         envelope = msgspec.json.decode(body, type=_PushBody)
         data = base64.b64decode(envelope.message.data, validate=True)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NotAPush(str(error)) from None
     except (binascii.Error, ValueError) as error:
         raise NotAPush(f"message.data is not base64: {error}") from None
