@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -62,9 +63,10 @@ def taken(subscriber: pubsub_v1.SubscriberClient, topics: dict[str, str], projec
         path = f"projects/{project}/subscriptions/{topic}-all"
         messages: list[Any] = []
         while True:
-            answer = subscriber.pull(
-                request={"subscription": path, "max_messages": 1000, "return_immediately": True}, timeout=10
-            )
+            with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+                answer = subscriber.pull(
+                    request={"subscription": path, "max_messages": 1000, "return_immediately": True}, timeout=10
+                )
             if not answer.received_messages:
                 return messages
             messages += [received.message for received in answer.received_messages]
