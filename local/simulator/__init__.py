@@ -18,10 +18,11 @@ from pathlib import Path
 
 from local.simulator import recording, telemetry, truth
 from local.simulator.events import Event, OrderChanged, Stopped
-from local.simulator.feed import PATH, SESSION_KEY, Feed, FeedMessage
+from local.simulator.feed import Feed
 from local.simulator.race import Incidents, RaceModel
 from local.simulator.recording import FORMS, Form
 from local.simulator.truth import Truth
+from local.simulator.wording import PATH, SESSION_KEY, FeedMessage
 
 __all__ = [
     "FORMS",

@@ -177,12 +177,14 @@ class RaceModel:
         self._pushed = 0
         self._tails: list[list[tuple[int, str]]] = [[] for _ in range(self.circuit.segments)]
         self._status: TrackCode = "1"
+        """How the cars drive. Behind the safety car after a restart the feed already says "clear"."""
+        self._shown: TrackCode = "1"
         self._leader_lap = 1
         self._slow_laps = 0
         self._flag = 0
         self._box_free: dict[str, int] = {}
         self._long_stop_due = incidents.long_stop > 0
-        self._twins = 8.0 / (len(FIELD) * laps)
+        self._twins = 30.0 / (len(FIELD) * laps)
         self._flagged_sector = 0
         self.cars: dict[str, _Car] = {}
         self.order: list[str] = []
@@ -245,7 +247,7 @@ class RaceModel:
                         (("Status", "ENDING"), ("Mode", "VIRTUAL SAFETY CAR")),
                     )
                 )
-                self._tell(TrackStatus(at, "7"))
+                self._show_status(at, "7")
             case "green":
                 self._go_green(at)
             case "delete":
@@ -279,7 +281,6 @@ class RaceModel:
         self.order = [entry.number for entry in ranked]
         self._tell(OrderChanged(self.opens, tuple(self.order)))
         self._tell(SessionStatus(self.opens, "Inactive"))
-        self._tell(TrackStatus(self.opens, "1"))
         exit_open = self.opens + round((self.lights_out - self.opens) * 0.1)
         green = (("Flag", "GREEN"), ("Scope", "Track"))
         self._tell(RaceControl(exit_open, "GREEN LIGHT - PIT EXIT OPEN", "Flag", green))
@@ -371,9 +372,9 @@ class RaceModel:
         tail = self._tails[segment]
         if not tail:
             return free
-        gap = _RACING_GAP if self._status in "12" else _SLOW_GAP
+        gap = round((_RACING_GAP if self._status in "12" else _SLOW_GAP) * self._rng.uniform(0.8, 1.7))
         if car.lap == 1 and self._status in "12":
-            gap = 140
+            gap = self._rng.randint(90, 210)
         ahead_at, ahead_number = tail[-1]
         if free >= ahead_at + gap:
             return free
@@ -601,13 +602,16 @@ class RaceModel:
     # -- flags -----------------------------------------------------------------------------------
 
     def _set_status(self, at: int, code: TrackCode) -> None:
-        if code == self._status:
-            return
         self._status = code
-        self._tell(TrackStatus(at, code))
+        self._show_status(at, code)
         if code != "1":
             for car in self.cars.values():
                 car.disturbed.add(car.lap)
+
+    def _show_status(self, at: int, code: TrackCode) -> None:
+        if code != self._shown:
+            self._shown = code
+            self._tell(TrackStatus(at, code))
 
     def _lead_lap_begins(self, at: int) -> None:
         """What the leader's new lap brings: the safety car's way home, and the incidents planned for it."""
@@ -720,7 +724,7 @@ class RaceModel:
         sector = self._rng.randint(1, _MARSHAL_SECTORS)
         self._flagged_sector = sector
         self._tell(SectorFlag(at - 1_500, "YELLOW", sector))
-        self._tell(TrackStatus(at - 1_480, "2"))
+        self._show_status(at - 1_480, "2")
         self._tell(
             RaceControl(
                 at,
@@ -735,11 +739,15 @@ class RaceModel:
         self._push(over + self._rng.randint(8_000, 11_000), "green")
 
     def _go_green(self, at: int) -> None:
-        if self._flagged_sector:
-            self._tell(SectorFlag(at - 40, "CLEAR", self._flagged_sector))
-            self._flagged_sector = 0
-        self._tell(RaceControl(at, "TRACK CLEAR", "Flag", (("Flag", "CLEAR"), ("Scope", "Track"))))
+        if self._shown != "1":
+            self._clear_sector(at - 40)
+            self._tell(RaceControl(at, "TRACK CLEAR", "Flag", (("Flag", "CLEAR"), ("Scope", "Track"))))
         self._set_status(at + 70, "1")
+
+    def _clear_sector(self, at: int) -> None:
+        if self._flagged_sector:
+            self._tell(SectorFlag(at, "CLEAR", self._flagged_sector))
+            self._flagged_sector = 0
 
     def _show_red(self, at: int) -> None:
         self._tell(SessionStatus(at, "Aborted"))
@@ -757,17 +765,15 @@ class RaceModel:
             waiting = [n for n in self.order if self.cars[n].parked]
             order = ", ".join(waiting)
             self._tell(RaceControl(at + hold // 4, f"ORDER FOR RESTART: {order}"))
-            self._tell(RaceControl(at + hold // 3, "RACE WILL RESUME SHORTLY"))
+            self._tell(RaceControl(at + hold // 3, f"RACE WILL RESUME AT {_local_clock(minute)[:5]}"))
             self._tell(RaceControl(minute - hold // 3, "SAFETY CAR LIGHTS ON"))
             self._tell(RaceControl(minute - hold // 8, "ROLLING START PROCEDURE"))
 
     def _restart(self, at: int) -> None:
         """Behind the safety car, in the order of the race; the leader races when he next crosses the line."""
-        if self._flagged_sector:
-            self._tell(SectorFlag(at - 4_000, "CLEAR", self._flagged_sector))
-            self._flagged_sector = 0
+        self._clear_sector(at - 4_000)
         self._tell(RaceControl(at - 3_000, "TRACK CLEAR", "Flag", (("Flag", "CLEAR"), ("Scope", "Track"))))
-        self._tell(TrackStatus(at - 2_900, "1"))
+        self._show_status(at - 2_900, "1")
         self._tell(SessionStatus(at, "Started"))
         green = (("Flag", "GREEN"), ("Scope", "Track"))
         self._tell(RaceControl(at + 300, "GREEN LIGHT - PIT EXIT OPEN", "Flag", green))

@@ -15,17 +15,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TextIO, TypeAlias, get_args
 
-from local.simulator.feed import FeedMessage
 from local.simulator.sent import SentState
+from local.simulator.wording import WHOLE, FeedMessage
 
 Form: TypeAlias = Literal["merged", "archive", "live"]
 FORMS: tuple[Form, ...] = get_args(Form)
 
 SNAPSHOT_MS = 2_000
 """A live listener connects this long after the recording opens."""
-
-_KEYFRAMED = frozenset({"Heartbeat", "SessionInfo", "SessionStatus", "TrackStatus", "WeatherData"})
-"""Topics a live listener gets whole each time, marked `_kf`."""
 
 
 def write(messages: Iterable[FeedMessage], opens: int, path: Path, form: Form) -> int:
@@ -113,11 +110,11 @@ def _write_live(messages: Iterable[FeedMessage], opens: int, out: TextIO) -> int
                 continue
             connected = True
             snapshot = state.snapshot()
-            for topic in sorted(_KEYFRAMED & snapshot.keys()):
+            for topic in sorted(WHOLE & snapshot.keys()):
                 snapshot[topic]["_kf"] = True
             out.write(f"{(opens + SNAPSHOT_MS) * 1_000_000}:init:{_json(snapshot)}\n")
         payload = message.payload
-        if message.topic in _KEYFRAMED:
+        if message.topic in WHOLE:
             payload = {**payload, "_kf": True}
         count += 1
         nanoseconds = message.received * 1_000_000 + count % 1_000_000

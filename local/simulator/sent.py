@@ -36,8 +36,10 @@ def _set(state: dict[str, Any] | list[Any], key: str, value: Any) -> None:
         state[key] = value
     elif int(key) < len(state):
         state[int(key)] = value
-    else:
+    elif int(key) == len(state):
         state.append(value)
+    else:
+        raise IndexError(f"item {key} of a list of {len(state)}: the ones before it were not sent yet")
 
 
 def _reduce(state: dict[str, Any] | list[Any], delta: dict[str, Any]) -> dict[str, Any]:

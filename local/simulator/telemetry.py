@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from random import Random
 
 from local.simulator.circuit import Circuit
-from local.simulator.feed import FeedMessage, utc
+from local.simulator.wording import FeedMessage, utc
 
 Path = Sequence[tuple[int, float, str]]
 """Where a car was when: instant in ms, metres from the start, and how it came there."""
