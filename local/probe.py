@@ -1,0 +1,188 @@
+"""Listens in on a stack from outside: what is published, and what a client's listener sees of it.
+
+`Tap` is a pull subscription of its own on `timing` and `raw`: the only place that sees every message.
+`Watch` is what a viewer's app does: Firestore listeners; it notes when each version of the tower was
+seen, and whether the version of any document ever fell.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import msgspec
+from google.cloud import firestore, pubsub_v1
+
+from local.stack import Stack
+from pitwall.documents import paths
+from pitwall.documents.encoding import document_size, from_fields, millis, to_fields
+from pitwall.documents.paths import kind_of
+from pitwall.pipeline.envelope import decode, split_version
+
+
+class Published(NamedTuple):
+    """A part of a tick that was published."""
+
+    v: int
+    part: int
+
+
+class Arrivals(NamedTuple):
+    """When the messages arrived, wall-clock ms, that a version of the tower covers."""
+
+    v: int
+    arrived: list[int]
+
+
+class Tap:
+    """Counts what is published. Use it as a context manager, entered before the first tick of the scheduler."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._subscriber = pubsub_v1.SubscriberClient()
+        self._lock = threading.Lock()
+        self._seen: set[str] = set()
+        self._futures: list[Any] = []
+        self.messages = 0
+        self.bytes = 0
+        self.parts: set[Published] = set()
+        self.raw: set[tuple[str, int, int]] = set()
+        self.documents: Counter[str] = Counter()
+        """Documents published, by kind."""
+        self.sizes: Counter[str] = Counter()
+        """Bytes of those documents by Firestore's size rules, by kind."""
+        self.arrivals: list[Arrivals] = []
+        self.tower_instants: dict[int, int] = {}
+        """Feed instant (ms) of each tick that had a tower, by version."""
+        self.tower_max = 0
+
+    def __enter__(self) -> Self:
+        settings = self._stack.settings
+        for topic, callback in ((settings.topic_timing, self._timing), (settings.topic_raw, self._raw)):
+            path = self._subscriber.subscription_path(self._stack.project, f"{topic}-tap")
+            name = self._subscriber.topic_path(self._stack.project, topic)
+            self._subscriber.create_subscription(name=path, topic=name)
+            self._futures.append(self._subscriber.subscribe(path, callback))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for future in self._futures:
+            future.cancel()
+            future.result()
+        self._subscriber.close()
+
+    @property
+    def epochs(self) -> list[int]:
+        """Epochs that published, in order."""
+        with self._lock:
+            return sorted({split_version(part.v)[0] for part in self.parts})
+
+    def _new(self, message: Any) -> bool:
+        with self._lock:
+            if message.message_id in self._seen:
+                return False
+            self._seen.add(message.message_id)
+            self.messages += 1
+            self.bytes += len(message.data)
+            return True
+
+    def _timing(self, message: Any) -> None:
+        if self._new(message):
+            envelope = decode(message.data)
+            counted = []
+            for document in envelope.documents:
+                fields = to_fields(from_fields(document.path, msgspec.json.decode(document.fields)))
+                counted.append((kind_of(document.path).name, document_size(document.path, fields) + 2 * 8 + 2 + 10))
+            with self._lock:
+                self.parts.add(Published(envelope.v, envelope.part))
+                for kind, size in counted:
+                    self.documents[kind] += 1
+                    self.sizes[kind] += size
+                    if kind == "timing":
+                        self.tower_max = max(self.tower_max, size)
+                        self.tower_instants[envelope.v] = millis(envelope.at)
+                if envelope.arrived_at:
+                    self.arrivals.append(Arrivals(envelope.v, envelope.arrived_at))
+        message.ack()
+
+    def _raw(self, message: Any) -> None:
+        if self._new(message):
+            about = message.attributes
+            with self._lock:
+                self.raw.add((about["session"], int(about["epoch"]), int(about["seq"])))
+        message.ack()
+
+
+class Watch:
+    """Firestore listeners on one session. Use it as a context manager.
+
+    on_change: called, from a listener's thread, with path and fields of each document that was set.
+    """
+
+    def __init__(
+        self, client: firestore.Client, session: str, on_change: Callable[[str, dict[str, Any]], None] | None = None
+    ) -> None:
+        self._client = client
+        self._session = session
+        self._on_change = on_change
+        self._lock = threading.Lock()
+        self._watches: list[Any] = []
+        self.versions: dict[str, int] = {}
+        self.fallen: list[str] = []
+        """Documents whose version a listener saw fall: there should be none."""
+        self.towers: list[tuple[int, int]] = []
+        """Version of each tower a listener was called with, and when, wall-clock ms."""
+        self.callbacks = 0
+
+    def __enter__(self) -> Self:
+        document = self._client.document(paths.session(self._session))
+        names = sorted({kind.template.split("/")[2] for kind in paths.KINDS if kind.template.count("/") > 1})
+        self._watches.append(document.on_snapshot(self._called))
+        self._watches += [document.collection(name).on_snapshot(self._called) for name in names]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for watch in self._watches:
+            watch.unsubscribe()
+
+    def _called(self, _snapshots: Any, changes: Any, _read_time: Any) -> None:
+        now = time.time_ns() // 1_000_000
+        tower = paths.live(self._session, "timing")
+        for change in changes:
+            if change.type.name == "REMOVED":
+                continue
+            path, fields = change.document.reference.path, change.document.to_dict() or {}
+            v = fields.get("v")
+            if isinstance(v, int):
+                with self._lock:
+                    self.callbacks += 1
+                    if v < self.versions.get(path, 0):
+                        self.fallen.append(f"{path}: {self.versions[path]} -> {v}")
+                    self.versions[path] = v
+                    if path == tower:
+                        self.towers.append((v, now))
+            if self._on_change is not None:
+                self._on_change(path, fields)
+
+
+def latencies(arrivals: list[Arrivals], towers: list[tuple[int, int]]) -> list[int]:
+    """For each message that changed the tower, ms from its arrival to the first callback whose version covers it."""
+    seen = sorted(towers)
+    found: list[int] = []
+    at = 0
+    for arrival in sorted(arrivals):
+        while at < len(seen) and seen[at][0] < arrival.v:
+            at += 1
+        if at == len(seen):
+            break
+        first = min(when for v, when in seen[at : at + 8] if v >= arrival.v)
+        found += [first - arrived for arrived in arrival.arrived]
+    return found
