@@ -18,13 +18,14 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Self
 
 import httpx
 
-from local.processes import LOOPBACK, Process, Processes, ProcessFailed, free_port
+from local.processes import LOOPBACK, Process, Processes, ProcessFailed, free_port, require_free
 
 _ATTEMPTS = 3
 """Somebody may take the free port before the emulator does."""
@@ -80,27 +81,30 @@ class Programs(NamedTuple):
         return cls(java, firestore, pubsub)
 
 
-def start_firestore(processes: Processes, programs: Programs, rules: Path | None = None) -> Emulator:
-    """Firestore's emulator. rules: the security rules it enforces on clients without an owner's token."""
+def start_firestore(processes: Processes, programs: Programs, rules: Path | None = None, port: int = 0) -> Emulator:
+    """Firestore's emulator.
+
+    rules: the security rules it enforces on clients without an owner's token. port: 0 for any that is free.
+    """
     java: list[str | Path] = [programs.java, "-Duser.language=en", "-XX:+UseSerialGC", "-cp", programs.firestore_jar]
     main = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"
 
-    def command(port: int) -> list[str | Path]:
-        own: list[str | Path] = [*java, main, "--host", LOOPBACK, "--port", str(port)]
+    def command(on: int) -> list[str | Path]:
+        own: list[str | Path] = [*java, main, "--host", LOOPBACK, "--port", str(on)]
         return [*own, "--rules", rules] if rules else own
 
-    process, address = _start(processes, "firestore-emulator", command)
+    process, address = _start(processes, "firestore-emulator", command, port)
     return Emulator(address, "FIRESTORE_EMULATOR_HOST", address, process)
 
 
-def start_pubsub(processes: Processes, programs: Programs) -> Emulator:
-    """Pub/Sub's emulator."""
+def start_pubsub(processes: Processes, programs: Programs, port: int = 0) -> Emulator:
+    """Pub/Sub's emulator. port: 0 for any that is free."""
     java: list[str | Path] = [programs.java, "-XX:+UseSerialGC", "-jar", programs.pubsub_jar]
 
-    def command(port: int) -> list[str | Path]:
-        return [*java, f"--host={LOOPBACK}", f"--port={port}"]
+    def command(on: int) -> list[str | Path]:
+        return [*java, f"--host={LOOPBACK}", f"--port={on}"]
 
-    process, address = _start(processes, "pubsub-emulator", command)
+    process, address = _start(processes, "pubsub-emulator", command, port)
     return Emulator(address, "PUBSUB_EMULATOR_HOST", address, process)
 
 
@@ -117,17 +121,44 @@ def start_storage(processes: Processes) -> Emulator:
     return Emulator(address, "STORAGE_EMULATOR_HOST", f"http://{address}", process)
 
 
-def _start(processes: Processes, name: str, command: Callable[[int], Sequence[str | Path]]) -> tuple[Process, str]:
+class Emulators(NamedTuple):
+    """All three, running."""
+
+    firestore: Emulator
+    pubsub: Emulator
+    storage: Emulator
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment variables in which Google's clients look for them."""
+        return {**self.firestore.env, **self.pubsub.env, **self.storage.env}
+
+    @classmethod
+    def start(cls, processes: Processes, rules: Path, firestore_port: int = 0, pubsub_port: int = 0) -> Self:
+        """Starts them, at the same time. Raises MissingTool, ProcessFailed."""
+        programs = Programs.find()
+        with ThreadPoolExecutor(3) as starting:
+            firestore = starting.submit(start_firestore, processes, programs, rules, firestore_port)
+            pubsub = starting.submit(start_pubsub, processes, programs, pubsub_port)
+            storage = starting.submit(start_storage, processes)
+            return cls(firestore.result(), pubsub.result(), storage.result())
+
+
+def _start(
+    processes: Processes, name: str, command: Callable[[int], Sequence[str | Path]], wanted: int = 0
+) -> tuple[Process, str]:
     """Starts an emulator on a free port and waits until it answers HTTP, which all three do."""
+    if wanted:
+        require_free(wanted)
     for attempt in range(_ATTEMPTS):
-        address = f"{LOOPBACK}:{(port := free_port())}"
+        address = f"{LOOPBACK}:{(port := wanted or free_port())}"
         process = processes.start(name, command(port))
         try:
             process.wait_until(lambda: _answers(f"http://{address}/"))  # noqa: B023 (called before the loop goes on)
         except ProcessFailed as failure:
             processes.end(process)
             _explain(str(failure))
-            if attempt == _ATTEMPTS - 1 or "in use" not in str(failure):
+            if wanted or attempt == _ATTEMPTS - 1 or "in use" not in str(failure):
                 raise
         else:
             return process, address

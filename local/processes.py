@@ -40,6 +40,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def require_free(port: int) -> None:
+    """Raises ProcessFailed if somebody listens on this port of the loopback interface."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as error:
+            raise ProcessFailed(f"port {port} cannot be had: {error.strerror}") from None
+
+
 def accepts_connections(port: int) -> bool:
     """Whether somebody listens on this port of the loopback interface."""
     try:

@@ -1,0 +1,238 @@
+"""The whole of PitWall on this machine: emulators, topics, functions, scheduler, and chaos if wanted.
+
+    with Stack(source="recording:/path", speed=20) as stack:
+        stack.firestore().collection("sessions")...
+
+While it is up, Google's clients made in this process find the emulators too (the variables are in `os.environ`).
+When it goes down it ends what it started and nothing else, also on Ctrl-C, and if this process is killed
+(`local.processes`). What is played through it, and what is shown of it, is not known here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import httpx
+from google.cloud import firestore, pubsub_v1, storage
+
+from local import topology
+from local.chaos import ChaosProxies, ChaosRates
+from local.emulators import Emulators
+from local.functions import FunctionServer, Supervisor
+from local.processes import Processes
+from local.scheduler import Scheduler
+from pitwall.settings import LOCAL_PROJECT, Settings
+
+POLLERS = ("poller-a", "poller-b")
+"""The two scheduler jobs, each with an instance of the poller of its own."""
+
+RULES = Path(__file__).resolve().parents[1] / "firestore.rules"
+_WARM_UP_WRITES = 30
+_COLD_START_S = 60.0
+
+
+class Ports(NamedTuple):
+    """Ports of what an app connects to; 0 is any that is free."""
+
+    api: int = 0
+    firestore: int = 0
+    pubsub: int = 0
+
+
+class DeadLetter(NamedTuple):
+    """A message that could never succeed."""
+
+    topic: str
+    data: bytes
+    attributes: dict[str, str]
+
+
+class Stack:
+    """The local stack, up between `__enter__` and `__exit__`.
+
+    source, speed: what the poller plays, as in PITWALL_SOURCE and PITWALL_SPEED; without a source it polls nothing.
+    project: project id in the emulators. tick_s: seconds between two ticks of a scheduler job; None for no scheduler.
+    chaos: seed of the chaos between Pub/Sub and the subscribers; None for none. rates: how much of it.
+    logs: folder for what the programs print; without one it is a temporary folder that goes with the stack.
+    env: further environment variables of the functions. emulators: running ones to use instead of own ones.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: str = "",
+        speed: float = 1.0,
+        project: str = LOCAL_PROJECT,
+        tick_s: float | None = 60.0,
+        chaos: int | None = None,
+        rates: ChaosRates | None = None,
+        logs: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        ports: Ports | None = None,
+        emulators: Emulators | None = None,
+    ) -> None:
+        speed_text = "max" if speed == math.inf else repr(speed)
+        own = {"GOOGLE_CLOUD_PROJECT": project, "PITWALL_SOURCE": source, "PITWALL_SPEED": speed_text}
+        self.settings = Settings.from_env({**os.environ, **(env or {}), **own})
+        self.project = project
+        self.functions: dict[str, FunctionServer] = {}
+        self.chaos: ChaosProxies | None = None
+        self.scheduler: Scheduler | None = None
+        self._env = dict(env or {})
+        self._tick_s = tick_s
+        self._seed = chaos
+        self._rates = rates or ChaosRates()
+        self._logs = logs
+        self._ports = ports or Ports()
+        self._emulators = emulators
+        self._exit = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Returns once every function takes requests. Raises MissingTool, ProcessFailed."""
+        with ExitStack() as exit_:
+            if self._logs is None:
+                self._logs = Path(tempfile.mkdtemp(prefix="pitwall-"))
+                exit_.callback(shutil.rmtree, self._logs, ignore_errors=True)
+            processes = exit_.enter_context(Processes(self._logs))
+            if self._emulators is None:
+                ports = self._ports
+                self._emulators = Emulators.start(processes, RULES, ports.firestore, ports.pubsub)
+            exit_.enter_context(_environment({**self._emulators.env, "GOOGLE_CLOUD_PROJECT": self.project}))
+            self._serve(processes)
+            supervisor = Supervisor(self.functions)
+            exit_.callback(supervisor.stop)
+            self._warm_up()
+            endpoints = {name: server.url for name, server in self.functions.items()}
+            if self._seed is not None:
+                upstreams = {s.function: endpoints[s.function] for s in topology.push_subscriptions(self.settings)}
+                self.chaos = exit_.enter_context(ChaosProxies(processes, upstreams, self._seed, self._rates))
+                endpoints.update(self.chaos.urls)
+            topology.create(self.settings, endpoints)
+            self.storage().create_bucket(self.settings.raw_bucket)
+            if self._tick_s is not None:
+                jobs = {name: self.functions[name].url for name in POLLERS}
+                scheduler = Scheduler(jobs, {"feed": self.settings.feed}, self._tick_s)
+                self.scheduler = exit_.enter_context(scheduler)
+            self._exit = exit_.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._exit.__exit__(kind, error, trace)
+
+    @property
+    def logs(self) -> Path:
+        """Folder with `<process>.out` (structured logs) and `<process>.err` of every process."""
+        if self._logs is None:
+            raise RuntimeError("the stack is not up")
+        return self._logs
+
+    @property
+    def emulators(self) -> Emulators:
+        if self._emulators is None:
+            raise RuntimeError("the stack is not up")
+        return self._emulators
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What an app developer exports to work against this stack."""
+        return {"GOOGLE_CLOUD_PROJECT": self.project, **self.emulators.env, "PITWALL_API": self.api_url}
+
+    @property
+    def api_url(self) -> str:
+        """Base of the HTTP API, without a slash at its end."""
+        return self.functions["api"].url.rstrip("/") + "/api"
+
+    @property
+    def pollers(self) -> dict[str, FunctionServer]:
+        """The two instances of the poller, by the name their leases' holders start with."""
+        return {name: self.functions[name] for name in POLLERS}
+
+    def firestore(self) -> firestore.Client:
+        """A new client of the stack's Firestore, as the owner (security rules do not apply)."""
+        return firestore.Client(project=self.project)
+
+    def storage(self) -> storage.Client:
+        """A new client of the stack's Cloud Storage."""
+        return storage.Client(project=self.project)
+
+    def publisher(self) -> pubsub_v1.PublisherClient:
+        """A new publisher, with ordering keys."""
+        options = pubsub_v1.types.PublisherOptions(enable_message_ordering=True)
+        return pubsub_v1.PublisherClient(publisher_options=options)
+
+    def dead_letters(self) -> list[DeadLetter]:
+        """The messages put into a dead-letter topic since the last call."""
+        found = []
+        with pubsub_v1.SubscriberClient() as subscriber:
+            for name in topology.dead_letter_subscriptions(self.settings):
+                path = subscriber.subscription_path(self.project, name)
+                request = {"subscription": path, "max_messages": 1000, "return_immediately": True}
+                while received := subscriber.pull(request=request).received_messages:
+                    found += [DeadLetter(name, m.message.data, dict(m.message.attributes)) for m in received]
+                    subscriber.acknowledge(subscription=path, ack_ids=[message.ack_id for message in received])
+        return found
+
+    def log_lines(self, process: str, start: int = 0) -> Iterator[tuple[dict[str, Any], int]]:
+        """The structured log of a process (`writer`, `poller-a`, ...), with the offset after each line.
+
+        start: offset to go on from. What is no JSON object, and a line that is still being written, is left out.
+        """
+        path = self.logs / f"{process}.out"
+        with contextlib.suppress(FileNotFoundError), path.open("rb") as stream:
+            stream.seek(start)
+            for line in stream:
+                if not line.endswith(b"\n"):
+                    return
+                start += len(line)
+                with contextlib.suppress(ValueError):
+                    entry = json.loads(line)
+                    if isinstance(entry, dict):
+                        yield entry, start
+
+    def _serve(self, processes: Processes) -> None:
+        env = {**self._env, **self.settings.to_env(), **self.emulators.env}
+        for name in POLLERS:
+            self.functions[name] = FunctionServer(
+                processes, name, "poller", {**env, "PITWALL_INSTANCE": name}, threads=1
+            )
+        for name, port in (("writer", 0), ("recorder", 0), ("api", self._ports.api)):
+            self.functions[name] = FunctionServer(processes, name, name, {**env, "PITWALL_INSTANCE": name}, port=port)
+        for server in self.functions.values():
+            server.wait_until_ready()
+
+    def _warm_up(self) -> None:
+        """Has everything load its code, so that a measurement does not start with a cold start of them all."""
+        other = firestore.Client(project=f"{self.project}-warm-up")
+        for n in range(_WARM_UP_WRITES):
+            other.document(f"warmUp/{n}").set({"n": n})
+        other.close()
+        for function, path in (("writer", ""), ("recorder", ""), ("api", "api/sessions/current")):
+            # A subscriber refuses this, as it is no push: that is all that is wanted of it.
+            httpx.get(self.functions[function].url + path, timeout=_COLD_START_S, trust_env=False)
+
+
+@contextlib.contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Sets environment variables, and puts back what was there."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
