@@ -27,20 +27,23 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from random import Random
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import httpx
 import orjson
 import uvicorn
-from google.cloud import firestore
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from local import ROOT
 from local.functions import FunctionServer
 from local.processes import LOOPBACK, Process, Processes, accepts_connections, free_port
 from pitwall.documents import paths
+
+if TYPE_CHECKING:
+    from google.cloud import firestore
 
 COUNTERS_PATH = "/chaos/counters"
 _BACKOFF_S = (0.05, 0.1, 0.2, 0.5, 1.0)
@@ -223,7 +226,7 @@ class ChaosProxies:
             self.urls[name] = f"http://{LOOPBACK}:{ports[name]}/"
             command = [sys.executable, "-m", "local.chaos", "--upstream", upstream, "--port", str(ports[name])]
             command += ["--seed", str(self._seed), "--rates", json.dumps(asdict(self._rates))]
-            self._started.append(self._processes.start(f"chaos-{name}", command))
+            self._started.append(self._processes.start(f"chaos-{name}", command, cwd=ROOT))
         for process, port in zip(self._started, ports.values(), strict=True):
             process.wait_until(partial(accepts_connections, port))
         return self

@@ -11,9 +11,10 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+from local import FUNCTIONS
 from local.processes import LOOPBACK, Process, Processes, ProcessFailed, accepts_connections, free_port, require_free
 
-SOURCE = Path(__file__).resolve().parents[1] / "functions" / "main.py"
+SOURCE = FUNCTIONS / "main.py"
 _ATTEMPTS = 3
 _LOOK_S = 0.1
 

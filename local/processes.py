@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -118,6 +119,7 @@ class Processes:
         self.logs = logs
         self._lock = threading.Lock()
         self._started: list[Process] = []
+        self._names: set[str] = set()
         self._watchdog: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -150,12 +152,18 @@ class Processes:
     ) -> Process:
         """Starts a program; its output goes to `<name>.out` and `<name>.err` in `logs`.
 
+        The first of a name starts these files anew, the next ones add to them. cwd: the folder it runs in.
         env: variables beside those of this process. Raises ProcessFailed if it cannot be run at all.
         """
         stdout, stderr = self.logs / f"{name}.out", self.logs / f"{name}.err"
-        with self._lock, stdout.open("ab") as out, stderr.open("ab") as err:
+        with self._lock, ExitStack() as files:
             if self._watchdog is None:
                 raise ProcessFailed(f"{name}: its owner has already ended")
+            if name not in self._names:
+                stdout.unlink(missing_ok=True)
+                stderr.unlink(missing_ok=True)
+            self._names.add(name)
+            out, err = (files.enter_context(file.open("ab")) for file in (stdout, stderr))
             try:
                 popen = subprocess.Popen(
                     [str(part) for part in command],

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, Self
 import httpx
 from google.cloud import firestore, pubsub_v1, storage
 
-from local import topology
+from local import ROOT, topology
 from local.chaos import ChaosProxies, ChaosRates
 from local.emulators import Emulators
 from local.functions import FunctionServer, Supervisor
@@ -36,7 +36,7 @@ from pitwall.settings import LOCAL_PROJECT, Settings
 POLLERS = ("poller-a", "poller-b")
 """The two scheduler jobs, each with an instance of the poller of its own."""
 
-RULES = Path(__file__).resolve().parents[1] / "firestore.rules"
+RULES = ROOT / "firestore.rules"
 _WARM_UP_WRITES = 30
 _COLD_START_S = 60.0
 
