@@ -1,0 +1,160 @@
+"""Plays a recording through the whole pipeline and waits until all of it is delivered.
+
+Scheduler tick, poller, Pub/Sub push, writer and recorder, Firestore: nothing is left out and nothing
+is asked of the functions that a cloud would not ask. What is known of a run comes from their structured
+logs (`local.report`) and from listening in (`local.probe`).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from local import cost, export
+from local.chaos import PollerKiller
+from local.probe import Tap, Watch
+from local.report import Tally, report
+from local.scheduler import Scheduler
+from local.stack import Ports, Stack
+from pitwall.sources.recording import open_recording
+
+TICK_S = 1.0
+"""Seconds between two ticks of a scheduler job: a minute in the cloud, short here so that a killed poller is missed
+for seconds only."""
+LOOK_S = 0.2
+STUCK_S = 120.0
+"""A pipeline in which nothing moves for so long has lost something."""
+KILL_AFTER_S = (0.3, 2.0)
+
+OnChange = Callable[[str, dict[str, Any]], None]
+
+
+class ReplayFailed(RuntimeError):
+    """The recording did not get through; the text says what is missing."""
+
+
+@dataclass
+class Progress:
+    """How far a replay is."""
+
+    total: int
+    """Messages of the recording; 0 where it is played in its own time and not counted."""
+    messages: int = 0
+    delivered: int = 0
+
+
+@dataclass
+class Replay:
+    """One recording, played once. Use `run` inside nothing else: it brings its own stack.
+
+    speed: times real time, math.inf for as fast as it goes. chaos: seed, or None. on_change: see `Watch`.
+    on_progress: called a few times a second. stay: called with the running stack once all is delivered.
+    """
+
+    path: Path
+    speed: float = math.inf
+    chaos: int | None = None
+    export_to: Path | None = None
+    on_change: OnChange | None = None
+    on_progress: Callable[[Progress], None] | None = None
+    on_up: Callable[[Stack], None] | None = None
+    stay: Callable[[Stack, dict[str, Any]], None] | None = None
+    logs: Path | None = None
+    ports: Ports = field(default_factory=Ports)
+    result: dict[str, Any] = field(default_factory=dict)
+
+    def run(self) -> dict[str, Any]:
+        """The report. Raises NotARecording before anything is started, ReplayFailed, MissingTool, ProcessFailed."""
+        source = open_recording(self.path)
+        total = sum(1 for _ in source.messages()) if self.speed == math.inf else 0
+        per_driver = cost.document_per_driver(source.messages())
+        stack = Stack(
+            source=f"recording:{self.path.resolve()}",
+            speed=self.speed,
+            tick_s=None,
+            chaos=self.chaos,
+            logs=self.logs,
+            env={"PITWALL_CORS_ORIGINS": "*"},
+            ports=self.ports,
+        )
+        with stack, ExitStack() as using:
+            tap = using.enter_context(Tap(stack))
+            watch = using.enter_context(Watch(stack.firestore(), source.session, self.on_change))
+            if self.on_up is not None:
+                self.on_up(stack)
+            tally = Tally(stack)
+            killer = None
+            if self.chaos is not None:
+                feed = stack.settings.feed
+                killer = using.enter_context(PollerKiller(stack, feed, self.chaos, after_s=KILL_AFTER_S))
+            began = time.monotonic()
+            jobs = {name: server.url for name, server in stack.pollers.items()}
+            using.enter_context(Scheduler(jobs, {"feed": stack.settings.feed}, TICK_S))
+            self._wait(stack, tally, tap, watch, total)
+            took = time.monotonic() - began
+            self.result = report(tally, tap, watch, per_driver, took)
+            self.result["deadLetters"] = len(stack.dead_letters())
+            if stack.chaos is not None and killer is not None:
+                counters = stack.chaos.counters()
+                self.result["chaos"] = {
+                    "seed": self.chaos,
+                    "pollersKilled": len(killer.killed),
+                    **{name: vars(counted) for name, counted in counters.items()},
+                }
+            if self.export_to is not None:
+                export.export(stack.firestore(), self.export_to)
+            if self.stay is not None:
+                self.stay(stack, self.result)
+        return self.result
+
+    def _wait(self, stack: Stack, tally: Tally, tap: Tap, watch: Watch, total: int) -> None:
+        """Returns once the source has ended and every message that was published is stored, and seen by a listener."""
+        moved, last = time.monotonic(), (0, 0, 0)
+        progress = Progress(total)
+        while True:
+            tally.read()
+            progress.messages = int(tally.held.get("messages", 0))
+            progress.delivered = tally.delivered
+            if self.on_progress is not None:
+                self.on_progress(progress)
+            if self._delivered(stack, tally, tap) and self._seen(stack, watch):
+                return
+            now = (progress.messages, progress.delivered, watch.callbacks)
+            if now != last:
+                moved, last = time.monotonic(), now
+            elif self.speed >= 1 and time.monotonic() - moved > STUCK_S:
+                raise ReplayFailed(self._missing(tally, tap))
+            time.sleep(LOOK_S)
+
+    def _delivered(self, stack: Stack, tally: Tally, tap: Tap) -> bool:
+        if tally.outcome != "ended" or tap.messages < int(tally.held.get("published", 0)):
+            return False
+        if tap.parts - {(v, part) for v, part in tally.stored}:
+            return False
+        if len(tally.recorded) < len(tap.raw):
+            return False
+        return stack.chaos is None or stack.chaos.drained()
+
+    @staticmethod
+    def _seen(stack: Stack, watch: Watch) -> bool:
+        """Whether the listeners have been called with what is stored."""
+        if not watch.versions:
+            return False
+        client = stack.firestore()
+        path = max(watch.versions, key=lambda path: watch.versions[path])
+        stored = client.document(path).get().to_dict() or {}
+        return stored.get("v") == watch.versions[path]
+
+    @staticmethod
+    def _missing(tally: Tally, tap: Tap) -> str:
+        stored = {(v, part) for v, part in tally.stored}
+        return (
+            f"nothing has moved for {STUCK_S:.0f} s: poller {tally.outcome or 'still running'}, "
+            f"{len(tap.parts - stored)} of {len(tap.parts)} messages not stored, "
+            f"{len(tap.raw) - len(tally.recorded)} raw batches not recorded, problems {dict(tally.problems)}"
+        )
