@@ -78,6 +78,11 @@ class Scheduler:
         """No further tick; an execution that is running is left to its server."""
         self._stop.set()
 
+    def join(self) -> None:
+        """Waits, after `stop`, for the executions that are still running."""
+        for thread in self._threads:
+            thread.join()
+
     def _run(self, name: str, url: str) -> None:
         # One thread a job, which waits for its execution: two at once cannot happen.
         first = time.monotonic()
