@@ -78,14 +78,20 @@ def _session(state: SessionState, what: Change) -> Projected:
         archive_path=_set(text(info.get("Path"))),
         lap_count=_lap_count(state),
         track_status=_track(tracks[-1].data) if tracks else UNSET,
-        clock=documents.Clock(remaining_ms=data.clock[0], running=data.clock[1], at=instant(data.clock[2]))
-        if data.clock
-        else UNSET,
+        clock=_clock(state),
         weather=_weather(data.weather[-1].data) if data.weather else UNSET,
         qualifying=_qualifying(state),
         final=False,
         schema_version=SCHEMA_VERSION,
     )
+
+
+def _clock(state: SessionState) -> documents.Clock | UnsetType:
+    """The session's clock. The feed leaves it running when a race ends early."""
+    if state.data.clock is None:
+        return UNSET
+    remaining, running, at = state.data.clock
+    return documents.Clock(remaining_ms=remaining, running=running and state.data.finished_at is None, at=instant(at))
 
 
 def _utc(local: int | None, gmt_offset: int | None) -> Any:
