@@ -119,19 +119,33 @@ def simulate(
     return Race(model, seed, telemetry=telemetry)
 
 
-def quick_race(seed: int = 1, *, laps: int = 10, telemetry: bool = True) -> Race:
+def quick_race(seed: int = 1, *, laps: int = 10, incidents: Incidents | None = None, telemetry: bool = True) -> Race:
     """A race with every incident in about a quarter of an hour: what `make run` plays."""
-    return simulate(seed, laps, lap_seconds=64.0, pre_start=45.0, after_flag=30.0, telemetry=telemetry)
+    return simulate(
+        seed,
+        laps,
+        lap_seconds=64.0,
+        incidents=incidents,
+        pre_start=45.0,
+        after_flag=30.0,
+        telemetry=telemetry,
+    )
 
 
 def for_minutes(minutes: float, seed: int = 1, *, telemetry: bool = True) -> Race:
-    """A race whose recording lasts about `minutes`: laps are counted out, flags allowed for."""
-    if minutes < 40:
-        # Start, flags and end take about five minutes of a quick race.
-        laps = max(1, round((minutes * 60.0 - 290.0) / 67.5))
-        return quick_race(seed, laps=laps, telemetry=telemetry)
-    laps = max(30, round((minutes * 60.0 - 1_400.0) / 88.5))
-    return simulate(seed, laps, telemetry=telemetry)
+    """A race whose recording lasts about `minutes`: a calm one, a quick one or a whole Grand Prix.
+
+    Laps are counted out with the time that start, flags and end take.
+    """
+    seconds = minutes * 60.0
+    if minutes < 13.5:
+        laps = max(1, round((seconds - 90.0) / 67.0))
+        return quick_race(seed, laps=laps, incidents=Incidents.calm(laps), telemetry=telemetry)
+    if minutes < 37.0:
+        return quick_race(seed, laps=max(9, round((seconds - 290.0) / 67.5)), telemetry=telemetry)
+    laps = min(29, round((seconds - 650.0) / 86.0))
+    # From thirty laps on the red flag and the safety car take longer.
+    return simulate(seed, max(laps, round((seconds - 1_400.0) / 86.0)), telemetry=telemetry)
 
 
 def write_recording(race: Race, path: Path, form: Form = "merged") -> int:

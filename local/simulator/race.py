@@ -80,24 +80,29 @@ class Incidents:
 
     @staticmethod
     def over(laps: int) -> Incidents:
-        """All of them, spread over `laps`; a race of fewer than nine has only what fits."""
+        """All of them, spread over `laps`; a race of fewer than nine is a calm one."""
         if laps < 9:
-            return Incidents(deleted=(3,) if laps > 3 else (), penalty=laps - 1 if laps > 3 else 0)
+            return Incidents.calm(laps)
         long = laps >= 30
         at = [max(2, round(laps * share)) for share in (0.30, 0.4, 0.5, 0.7, 0.9)]
         return Incidents(
             long_stop=2,
-            deleted=(3, at[3]) if not long else (3, at[0] - 2, at[2] + 2, at[4] - 2),
+            deleted=(3, at[0] - 2, at[2] + 2, at[4] - 2) if long else (3, 4),
             pit_retirement=at[2],
             safety_car=at[1],
             safety_car_laps=4 if long else 1,
-            reinstated=at[3] - 1,
+            reinstated=at[3] - 1 if long else at[3],
             red_flag=at[3],
             red_flag_hold=480.0 if long else 45.0,
             vsc=at[4],
             vsc_seconds=75.0 if long else 18.0,
             penalty=at[4],
         )
+
+    @staticmethod
+    def calm(laps: int) -> Incidents:
+        """Nothing that slows the race: a deleted lap and a penalty."""
+        return Incidents(deleted=(3,), penalty=laps - 1) if laps > 3 else Incidents()
 
 
 @dataclass(slots=True)

@@ -55,6 +55,9 @@ class _Driven:
         share = (instant - start_at) / span
         if kind == "lane":
             return start + (end - start) * share, (end - start) / span * 1000.0, kind
+        if start < 0.0:
+            # From a slot on the grid: even acceleration up to the first loop.
+            return start + (end - start) * share**2, 2.0 * (end - start) * share / span * 1000.0, kind
         length = self._circuit.length
         base = start // length * length
         from_ms = self._circuit.time_at(start - base)
@@ -105,6 +108,7 @@ def messages(
     rng = Random(f"{seed}:telemetry")
     cars = [_Driven(number, paths[number], circuit, retired.get(number)) for number in sorted(paths, key=int)]
     car_at, position_at = opens + 300, opens + 340
+    received = opens
     while car_at < ends:
         entries = []
         for _ in range(rng.choices((3, 4, 5), (3, 5, 2))[0]):
@@ -116,7 +120,8 @@ def messages(
                 values.append(f'"{car.number}":{{"Channels":{_channels(speed, pull, kind)}}}')
             entries.append(f'{{"Utc":"{utc(car_at)}","Cars":{{{",".join(values)}}}}}')
         text = f'{{"Entries":[{",".join(entries)}]}}'
-        yield FeedMessage(car_at, "CarData.z", deflate(text), car_at + rng.randint(20, 420))
+        received = max(received, car_at + rng.randint(20, 420))
+        yield FeedMessage(car_at, "CarData.z", deflate(text), received)
 
         samples = []
         while position_at < car_at:
@@ -130,4 +135,5 @@ def messages(
             samples.append(f'{{"Timestamp":"{utc(position_at)}","Entries":{{{",".join(values)}}}}}')
         if samples:
             text = f'{{"Position":[{",".join(samples)}]}}'
-            yield FeedMessage(position_at, "Position.z", deflate(text), position_at + rng.randint(20, 420))
+            received = max(received, position_at + rng.randint(20, 420))
+            yield FeedMessage(position_at, "Position.z", deflate(text), received)
