@@ -164,7 +164,8 @@ class Holder:
         if self._reducer.state.next_session(message) is not None:
             self._publish_raw()
         ticks = self._reducer.offer(message)
-        self._cursor = message.cursor + 1
+        if message.cursor >= 0:
+            self._cursor = message.cursor + 1
         self._totals.messages += 1
         self._clock.message(self._reducer.clock)
         self._raw.add(message)

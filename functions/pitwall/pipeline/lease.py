@@ -29,8 +29,8 @@ from pitwall.pipeline.database import Conflict, Database, Stored, Unavailable
 ATTEMPTS = 5
 """Changes of the document that are tried when somebody else changes it in between."""
 
-FENCE_MARGIN_S = 1.0
-"""A holder stops this long before its lease ends for others."""
+FENCE = 0.9
+"""Part of its time to live after which a holder without a renewal stops; for others the lease ends with the whole."""
 
 
 class LeaseLost(Exception):
@@ -127,7 +127,7 @@ class Lease:
             return None
         self._epoch = taken["epoch"]
         self.successor_ready = False
-        self._fence = asked + self._ttl_s - FENCE_MARGIN_S
+        self._fence = asked + self._ttl_s * FENCE
         return Held(self._epoch, str(taken.get("sessionKey", "")), source)
 
     def renew(self, session_key: str) -> None:
@@ -140,7 +140,7 @@ class Lease:
 
         asked = self._monotonic()
         self._change(prolong)
-        self._fence = asked + self._ttl_s - FENCE_MARGIN_S
+        self._fence = asked + self._ttl_s * FENCE
 
     def stand_by(self, *, ready: bool) -> None:
         """Announces this instance as successor, unless another one stands by. Raises Unavailable.

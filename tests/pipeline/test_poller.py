@@ -1,0 +1,516 @@
+"""The poller on real emulators: a recording is played whole, whatever becomes of the instances that play it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from google.cloud import firestore as firestore_api
+
+from local.emulators import Emulator
+from pitwall.documents.encoding import to_fields
+from pitwall.message import Message
+from pitwall.pipeline import poller as poller_module
+from pitwall.pipeline.database import Database
+from pitwall.pipeline.deadletter import DeadLetters
+from pitwall.pipeline.envelope import Envelope, decode
+from pitwall.pipeline.lease import Lease
+from pitwall.pipeline.poller import Poller, SourceError, Summary, open_source
+from pitwall.pipeline.publisher import Publisher
+from pitwall.pipeline.reader import Opened
+from pitwall.pipeline.store import VersionedStore
+from pitwall.pipeline.ticks import Reducer, Tick
+from pitwall.pipeline.writer import Writer
+from pitwall.settings import Settings
+from pitwall.sources.recording import open_recording
+from tests.pipeline.conftest import Taken, little_race, push_body, stored, write_recording
+from tests.pipeline.outage import Outage
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    return write_recording(tmp_path / "little.jsonl", little_race())
+
+
+@pytest.fixture
+def settings(recording: Path, project: str, topics: dict[str, str], database: Database) -> Settings:
+    """Those of production, but for a checkpoint every 0.1 s and no waiting between messages."""
+    return Settings(
+        project=project,
+        instance="here",
+        source=f"recording:{recording}",
+        speed=math.inf,
+        checkpoint_s=0.1,
+        invocation_s=120.0,
+    )
+
+
+def quick(settings: Settings, **others: Any) -> Settings:
+    """With a lease of 2 s, for tests that wait until it has run out."""
+    return replace(settings, lease_ttl_s=2.0, lease_renew_s=0.3, **others)
+
+
+def expected(recording: Path) -> tuple[list[Tick], dict[str, dict[str, Any]]]:
+    """What an uninterrupted run publishes, and what is stored after it."""
+    source = open_recording(recording)
+    reducer = Reducer(source.session, "f1", source.name)
+    ticks = [tick for message in source.messages() for tick in reducer.offer(message)]
+    reducer.set_feed("ended")
+    ticks += reducer.finish()
+    documents = {path: to_fields(document) for tick in ticks for path, document in tick.documents}
+    return ticks, {path: fields for path, fields in documents.items() if not path.endswith("live/feed")}
+
+
+def envelopes(messages: list[Any]) -> list[Envelope]:
+    return [decode(message.data) for message in messages]
+
+
+def paths_and_instants(ticks: list[Tick]) -> list[tuple[int, list[str]]]:
+    return [(tick.at, [path for path, _ in tick.documents]) for tick in ticks]
+
+
+def as_published(told: list[Envelope]) -> list[tuple[int, list[str]]]:
+    return [(round(e.at.timestamp() * 1000), [document.path for document in e.documents]) for e in told]
+
+
+@pytest.fixture
+def deliver(
+    database: Database, project: str, firestore: firestore_api.Client, taken: Taken
+) -> Callable[[], dict[str, dict[str, Any]]]:
+    """Has the writer store everything that was published; returns what is stored then."""
+
+    def run() -> dict[str, dict[str, Any]]:
+        writer = Writer(VersionedStore(database), DeadLetters(project, "timing-dead"))
+        for message in taken("timing"):
+            assert writer.handle(push_body(message.data)).status_code == 204
+        return stored(firestore)
+
+    return run
+
+
+def run(settings: Settings, database: Database) -> Summary:
+    return Poller(settings, database, open_source).run()
+
+
+def test_a_recording_is_published_tick_by_tick_to_its_end(
+    settings: Settings, database: Database, recording: Path, taken: Taken
+) -> None:
+    summary = run(settings, database)
+    assert summary.outcome == "ended"
+    told = envelopes(taken("timing"))
+    ticks, _ = expected(recording)
+    assert as_published(told) == paths_and_instants(ticks)
+    assert [envelope.seq for envelope in told] == list(range(1, len(ticks) + 1))
+    assert {envelope.epoch for envelope in told} == {1}
+
+
+def test_what_is_stored_is_what_the_state_machine_makes_of_it(
+    settings: Settings, database: Database, recording: Path, deliver: Callable[[], Any]
+) -> None:
+    run(settings, database)
+    assert deliver() == expected(recording)[1]
+
+
+def test_the_feed_is_told_as_ended(
+    settings: Settings, database: Database, deliver: Callable[[], Any], firestore: firestore_api.Client
+) -> None:
+    run(settings, database)
+    deliver()
+    feed = firestore.document("sessions/7001/live/feed").get().to_dict() or {}
+    assert (feed["source"], feed["state"], feed["reconnects"]) == ("recording", "ended", 0)
+
+
+def test_a_paced_recording_gives_the_same_ticks_as_one_that_does_not_wait(
+    settings: Settings, database: Database, recording: Path, taken: Taken
+) -> None:
+    run(replace(settings, speed=100.0), database)
+    ticks, _ = expected(recording)
+    session = [
+        (at, [path for path in held if not path.endswith("live/feed")]) for at, held in paths_and_instants(ticks)
+    ]
+    told = [
+        (at, [p for p in held if not p.endswith("live/feed")]) for at, held in as_published(envelopes(taken("timing")))
+    ]
+    assert [tick for tick in told if tick[1]] == [tick for tick in session if tick[1]]
+
+
+def test_a_source_played_to_its_end_costs_a_tick_one_read(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(settings, database)
+    reads: list[Any] = []
+    read = database.read
+    monkeypatch.setattr(database, "read", lambda paths, only=(): reads.append(paths) or read(paths, only))
+    monkeypatch.setattr(database, "commit", lambda writes: pytest.fail("nothing is to be written"))
+    assert run(settings, database).outcome == "finished"
+    assert reads == [["leases/f1"]]
+
+
+def test_playing_again_changes_only_versions(
+    settings: Settings, database: Database, recording: Path, deliver: Callable[[], Any], firestore: firestore_api.Client
+) -> None:
+    run(settings, database)
+    first = deliver()
+    version = firestore.document("sessions/7001").get().to_dict()["v"]  # type: ignore[index]
+    Lease(database, "f1", "operator", ttl_s=10.0).again()
+    assert run(settings, database).outcome == "ended"
+    assert deliver() == first == expected(recording)[1]
+    assert firestore.document("sessions/7001").get().to_dict()["v"] > version  # type: ignore[index]
+
+
+def test_without_a_source_there_is_nothing_to_do(settings: Settings, database: Database) -> None:
+    assert run(replace(settings, source=""), database).outcome == "no-source"
+
+
+class Crash(BaseException):
+    """The instance is gone: nothing after this happens."""
+
+
+@pytest.mark.parametrize(("at_publish", "checkpoint_s"), [(1, 0.02), (40, 0.02), (75, 0.02), (100, 0.02), (75, 30.0)])
+def test_a_crash_between_publish_and_checkpoint_loses_and_changes_nothing(
+    settings: Settings,
+    database: Database,
+    recording: Path,
+    deliver: Callable[[], Any],
+    monkeypatch: pytest.MonkeyPatch,
+    at_publish: int,
+    checkpoint_s: float,
+) -> None:
+    settings = quick(settings, checkpoint_s=checkpoint_s, speed=100.0 if checkpoint_s < 1 else math.inf)
+    publish = Publisher.publish
+
+    def crash(self: Publisher, topic: str, key: str, data: bytes, **attributes: str) -> None:
+        publish(self, topic, key, data, **attributes)
+        if topic == "timing" and decode(data).seq == at_publish:
+            while not self.acknowledged(self.messages):
+                self.wait(0.1)
+            raise Crash
+
+    with monkeypatch.context() as crashing:
+        crashing.setattr(Publisher, "publish", crash)
+        with pytest.raises(Crash):
+            run(settings, database)
+    summary = run(settings, database)
+    assert summary.outcome == "ended"
+    assert summary.held["epoch"] > 1
+    assert deliver() == expected(recording)[1]
+
+
+def test_a_standby_takes_over_from_a_killed_process_and_nothing_is_missing(
+    settings: Settings, database: Database, recording: Path, deliver: Callable[[], Any], project: str
+) -> None:
+    slow = quick(settings, speed=30.0)
+    program = "from pitwall.pipeline.poller import *; from pitwall.settings import Settings; s = Settings.from_env(); "
+    program += "Poller(s, Database(s.project), open_source).run()"
+    environment = {**os.environ, **slow.to_env(), "PYTHONPATH": str(ROOT / "functions")}
+    process = subprocess.Popen([sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE)
+    try:
+        view = Lease(database, "f1", "watcher", ttl_s=2.0).view
+        while view().free:
+            time.sleep(0.05)
+        standby: list[Summary] = []
+        thread = threading.Thread(target=lambda: standby.append(run(slow, database)))
+        thread.start()
+        time.sleep(2.5)
+        assert view().epoch == 1
+        process.send_signal(signal.SIGKILL)
+        process.wait(10)
+        thread.join(60)
+    finally:
+        process.kill()
+        process.wait()
+    assert standby[0].outcome == "ended"
+    assert standby[0].held["epoch"] > 1
+    assert deliver() == expected(recording)[1]
+
+
+def test_a_planned_hand_over_publishes_each_tick_once(
+    settings: Settings, database: Database, recording: Path, taken: Taken, project: str
+) -> None:
+    """The holder's life ends in the middle; its successor stands by and goes on with the next tick."""
+    first = replace(settings, instance="first", speed=25.0, invocation_s=12.0, handover_s=10.0)
+    second = replace(settings, instance="second", speed=25.0)
+    summaries: dict[str, Summary] = {}
+
+    def invocation(of: Settings) -> None:
+        summaries[of.instance] = run(of, Database(project))
+
+    threads = [threading.Thread(target=invocation, args=(of,)) for of in (first, second)]
+    threads[0].start()
+    while Lease(database, "f1", "watcher", ttl_s=2.0).view().free:
+        time.sleep(0.05)
+    threads[1].start()
+    for thread in threads:
+        thread.join(90)
+    assert {name: summary.outcome for name, summary in summaries.items()} == {"first": "handed-over", "second": "ended"}
+    told = envelopes(taken("timing"))
+    assert {envelope.epoch for envelope in told} == {1, 2}
+    without_feed = [[p for p in paths if not p.endswith("live/feed")] for _, paths in as_published(told)]
+    ticks, _ = expected(recording)
+    wanted = [[p for p in paths if not p.endswith("live/feed")] for _, paths in paths_and_instants(ticks)]
+    assert [paths for paths in without_feed if paths] == [paths for paths in wanted if paths]
+
+
+def laps_of(documents: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {path: fields for path, fields in documents.items() if "/laps/" in path}
+
+
+class Broadcast:
+    """A live feed: who is connected gets what is sent from then on, and nothing can be asked for again.
+
+    It begins with the first connection.
+    """
+
+    name = "broadcast"
+    session = "7001"
+
+    def __init__(self, sent: list[Message], speed: float) -> None:
+        self._sent = sent
+        self._speed = speed
+        self._began = 0.0
+
+    def opened(self) -> Opened:
+        return Opened(Connection(self), math.inf, rewindable=False)
+
+    def from_now_on(self) -> Iterator[Message]:
+        connected = time.monotonic()
+        self._began = self._began or connected
+        for message in self._sent:
+            due = self._began + (message.at - self._sent[0].at) / 1000 / self._speed
+            if due >= connected:
+                time.sleep(max(0.0, due - time.monotonic()))
+                yield message._replace(cursor=-1)
+
+
+class Connection:
+    """One instance's connection to a `Broadcast`."""
+
+    name = Broadcast.name
+    session = Broadcast.session
+
+    def __init__(self, broadcast: Broadcast) -> None:
+        self.rejected: Counter[str] = Counter()
+        self._broadcast = broadcast
+
+    def messages(self, cursor: int = 0) -> Iterator[Message]:
+        return self._broadcast.from_now_on()
+
+
+def test_a_live_feed_is_handed_over_without_a_message_missing_or_twice(
+    settings: Settings,
+    database: Database,
+    recording: Path,
+    deliver: Callable[[], Any],
+    project: str,
+    firestore: firestore_api.Client,
+) -> None:
+    """The successor connects while the holder still applies, and leaves out what it finds in the checkpoint."""
+    broadcast = Broadcast(list(open_recording(recording).messages()), speed=12.0)
+    live = replace(settings, source="broadcast", lease_renew_s=0.3)
+    first = replace(live, instance="first", invocation_s=18.0, handover_s=14.0)
+    second = replace(live, instance="second")
+    summaries: dict[str, Summary] = {}
+
+    def invocation(of: Settings) -> None:
+        summaries[of.instance] = Poller(of, Database(project), lambda _: broadcast.opened()).run()
+
+    threads = [threading.Thread(target=invocation, args=(of,)) for of in (first, second)]
+    threads[0].start()
+    while Lease(database, "f1", "watcher", ttl_s=2.0).view().free:
+        time.sleep(0.05)
+    threads[1].start()
+    for thread in threads:
+        thread.join(90)
+    assert {name: summary.outcome for name, summary in summaries.items()} == {"first": "handed-over", "second": "ended"}
+    assert summaries["second"].held["messages"] == len(little_race())
+    assert deliver().keys() == expected(recording)[1].keys()
+    assert laps_of(stored(firestore)) == laps_of(expected(recording)[1])
+
+
+@pytest.fixture
+def broken(firestore_emulator: Emulator, firestore: firestore_api.Client) -> Iterator[Outage]:
+    with Outage(firestore_emulator.address) as outage:
+        yield outage
+
+
+def test_a_holder_cut_off_from_its_lease_stops_publishing_and_goes_on_later(
+    settings: Settings,
+    project: str,
+    recording: Path,
+    taken: Taken,
+    deliver: Callable[[], Any],
+    broken: Outage,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as through:
+        through.setenv("FIRESTORE_EMULATOR_HOST", broken.address)
+        cut_off = Database(project, timeout_s=1.0)
+    sent: list[tuple[float, int]] = []
+    publish = Publisher.publish
+
+    def noted(self: Publisher, topic: str, key: str, data: bytes, **attributes: str) -> None:
+        if topic == "timing":
+            sent.append((time.monotonic(), decode(data).epoch))
+        publish(self, topic, key, data, **attributes)
+
+    monkeypatch.setattr(Publisher, "publish", noted)
+    summaries: list[Summary] = []
+    thread = threading.Thread(target=lambda: summaries.append(run(quick(settings, speed=25.0), cut_off)))
+    thread.start()
+    while len(sent) < 20:
+        time.sleep(0.02)
+    broken.cut()
+    cut_at = time.monotonic()
+    time.sleep(4.0)
+    restored_at = time.monotonic()
+    broken.restore()
+    thread.join(90)
+    assert [at for at, _ in sent if cut_at + 2.0 < at < restored_at] == []
+    assert summaries[0].outcome == "ended"
+    assert summaries[0].held["epoch"] > 1
+    assert deliver() == expected(recording)[1]
+
+
+def test_an_outage_of_pubsub_only_delays(
+    settings: Settings,
+    database: Database,
+    recording: Path,
+    deliver: Callable[[], Any],
+    pubsub_emulator: Emulator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Outage(pubsub_emulator.address) as outage, monkeypatch.context() as through:
+        through.setenv("PUBSUB_EMULATOR_HOST", outage.address)
+        summaries: list[Summary] = []
+        thread = threading.Thread(target=lambda: summaries.append(run(replace(settings, speed=60.0), database)))
+        thread.start()
+        time.sleep(1.5)
+        outage.cut()
+        time.sleep(3.0)
+        outage.restore()
+        thread.join(90)
+    assert (summaries[0].outcome, summaries[0].held["epoch"]) == ("ended", 1)
+    assert deliver() == expected(recording)[1]
+
+
+def test_what_an_earlier_holder_counted_is_in_the_total(
+    settings: Settings, database: Database, recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    messages = little_race()
+    messages.insert(5, Message("Nobody", {}, messages[5].at))
+    write_recording(recording, [message._replace(cursor=n) for n, message in enumerate(messages)])
+    lines = recording.read_bytes().splitlines(keepends=True)
+    recording.write_bytes(b"".join([*lines[:9], b'{"topic":\n', *lines[9:], b"damaged\n"]))
+    handed = Poller(replace(settings, speed=100.0, invocation_s=2.0, handover_s=0.5), database, open_source).run()
+    assert handed.outcome == "handed-over"
+    ended = run(settings, database)
+    assert ended.held["messages"] == len(messages)
+    assert sum(ended.held["rejected"].values()) == 3
+
+
+def test_the_raw_feed_is_published_too_and_reads_back_as_it_was(
+    settings: Settings, database: Database, recording: Path, taken: Taken, tmp_path: Path
+) -> None:
+    run(replace(settings, raw_batch_bytes=2_000), database)
+    batches = taken("raw")
+    assert len(batches) > 3
+    assert [dict(batch.attributes)["seq"] for batch in batches] == [str(n) for n in range(1, len(batches) + 1)]
+    folder = tmp_path / "recorded" / "7001"
+    folder.mkdir(parents=True)
+    for batch in batches:
+        epoch, seq = int(batch.attributes["epoch"]), int(batch.attributes["seq"])
+        (folder / f"{epoch:06d}-{seq:08d}.jsonl.gz").write_bytes(batch.data)
+    assert list(open_recording(folder).messages()) == list(open_recording(recording).messages())
+
+
+def test_a_source_that_fails_is_left_to_the_next_invocation(
+    settings: Settings, database: Database, recording: Path, deliver: Callable[[], Any]
+) -> None:
+    def failing(of: Settings) -> Any:
+        opened = open_source(of)
+        messages = opened.source.messages
+
+        def broken(cursor: int = 0) -> Iterator[Any]:
+            for message in messages(cursor):
+                if message.cursor == 60:
+                    raise OSError("the disk is gone")
+                yield message
+
+        opened.source.messages = broken  # type: ignore[method-assign]
+        return opened
+
+    assert Poller(settings, database, failing).run().outcome == "failed"
+    assert run(settings, database).outcome == "ended"
+    assert deliver() == expected(recording)[1]
+
+
+@pytest.mark.parametrize("source", ["nobody:knows", "recording:/no/such/file"])
+def test_a_source_that_cannot_be_opened_is_a_clear_error(settings: Settings, source: str) -> None:
+    with pytest.raises(SourceError, match=r"nobody|/no/such/file"):
+        open_source(replace(settings, source=source))
+
+
+def posted(body: bytes, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Any:
+    for name, value in settings.to_env().items():
+        monkeypatch.setenv(name, value)
+    poller_module._database.cache_clear()
+    app = Flask("poller")
+    with app.test_request_context("/", method="POST", data=body) as context:
+        return poller_module.poll(context.request)
+
+
+def test_the_entry_point_answers_with_what_was_done(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = posted(b'{"feed": "f1"}', settings, monkeypatch)
+    assert answer.status_code == 200
+    assert json.loads(answer.get_data())["outcome"] == "ended"
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (last,) = [line for line in lines if line["message"] == "let go"]
+    assert last["messages"] == len(little_race())
+    assert last["published"] > 0
+    assert last["bytes"] > 0
+    assert last["rejected"] == {}
+
+
+@pytest.mark.parametrize("body", [b"no json", b"[]", b'{"feed":"kart-genk"}', b'{"feed":1}'])
+def test_a_request_for_another_feed_is_a_bad_request(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    answer = posted(body, settings, monkeypatch)
+    assert (answer.status_code, answer.content_type) == (400, "application/problem+json")
+
+
+def test_a_source_that_cannot_be_opened_is_a_problem_and_no_stack_trace(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = posted(b"", replace(settings, source="recording:/no/such/file"), monkeypatch)
+    assert (answer.status_code, answer.content_type) == (500, "application/problem+json")
+    assert "/no/such/file" in json.loads(answer.get_data())["detail"]
+
+
+def test_a_standby_makes_room_for_a_younger_one(settings: Settings, database: Database, project: str) -> None:
+    """Else both invocations of one minute would end in one minute, and nobody would stand by."""
+    short = replace(settings, speed=25.0, lease_renew_s=0.3, invocation_s=4.0, handover_s=1.0)
+    holder = threading.Thread(target=run, args=(replace(short, invocation_s=5.0), Database(project)))
+    holder.start()
+    while Lease(database, "f1", "watcher", ttl_s=2.0).view().free:
+        time.sleep(0.05)
+    assert run(short, database).outcome == "stood-by"
+    assert holder.is_alive()
+    holder.join(60)
