@@ -1,0 +1,72 @@
+"""`python -m local.tower`: the timing tower of a stack that is up, until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import threading
+import time
+
+from google.cloud import firestore
+
+from local.probe import Watch
+from local.tower import LiveTower, PlainTower
+from pitwall.documents.paths import SESSIONS
+from pitwall.settings import LOCAL_PROJECT
+
+CURRENT = "current"
+_LOOK_S = 1.0
+
+
+def latest_session(client: firestore.Client) -> str | None:
+    """Key of the session whose document changed last in feed time; None in an empty database."""
+    newest = client.collection(SESSIONS).order_by("at", direction=firestore.Query.DESCENDING).limit(1)
+    return next((str(document.id) for document in newest.stream()), None)
+
+
+def _wait_for_session(client: firestore.Client) -> str:
+    session = latest_session(client)
+    if session is None:
+        print("waiting for a session ...", file=sys.stderr, flush=True)
+    while session is None:
+        time.sleep(_LOOK_S)
+        session = latest_session(client)
+    return session
+
+
+def main(argv: list[str] | None = None) -> int:
+    """0 after Ctrl-C, 2 where no emulator is told."""
+    parser = argparse.ArgumentParser(
+        prog="python -m local.tower",
+        description="Shows the timing tower of a stack that is up (`python -m local up`, `make run`), until Ctrl-C. "
+        "Off a terminal: one line a lap, in practice and qualifying one every 30 s of feed time.",
+    )
+    parser.add_argument(
+        "--session", default=CURRENT, metavar="KEY", help="session key; `current` (default): the latest"
+    )
+    parser.add_argument("--project", default=LOCAL_PROJECT, help="project in the emulator (default %(default)s)")
+    parser.add_argument(
+        "--speed", type=float, default=1.0, help="speed the stack plays at, for the clock (default %(default)s)"
+    )
+    options = parser.parse_args(argv)
+    if not os.environ.get("FIRESTORE_EMULATOR_HOST"):
+        print(
+            "FIRESTORE_EMULATOR_HOST is not set: start a stack with `python -m local up` and "
+            "export the variables it prints.",
+            file=sys.stderr,
+        )
+        return 2
+    tower = LiveTower(options.speed) if sys.stdout.isatty() else PlainTower()
+    try:
+        client = firestore.Client(project=options.project)
+        session = _wait_for_session(client) if options.session == CURRENT else options.session
+        with tower, Watch(client, session, tower.on_change):
+            threading.Event().wait()
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
