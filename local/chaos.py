@@ -30,7 +30,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 import httpx
-import orjson
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -41,6 +40,7 @@ from local import ROOT
 from local.functions import FunctionServer
 from local.processes import LOOPBACK, Process, Processes, accepts_connections, free_port
 from pitwall.documents import paths
+from pitwall.pipeline.push import NotAPush, parse
 
 if TYPE_CHECKING:
     from google.cloud import firestore
@@ -134,15 +134,17 @@ class ChaosProxy:
         return JSONResponse(asdict(self.counters))
 
     async def _push(self, request: Request) -> Response:
+        body = await request.body()
         self._pushes += 1
         try:
-            return Response(status_code=204 if await self._take(await request.body()) else 500)
+            return Response(status_code=204 if await self._take(parse(body).id, body) else 500)
+        except NotAPush:
+            return Response(status_code=await self._send(body) or 502)
         finally:
             self._pushes -= 1
 
-    async def _take(self, body: bytes) -> bool:
+    async def _take(self, message_id: str, body: bytes) -> bool:
         """Whether Pub/Sub may forget the message."""
-        message_id = orjson.loads(body)["message"]["messageId"]
         again = message_id in self._numbers
         n = self._numbers.setdefault(message_id, len(self._numbers))
         fate = Fate(self._seed, n, self._rates)
@@ -179,8 +181,8 @@ class ChaosProxy:
                 self.counters.failed_before += 1
             else:
                 overtaken = n < self._last_delivered
-                answered = await self._send(body)
-                if answered:
+                status = await self._send(body)
+                if 200 <= status < 300:
                     self.counters.deliveries += 1
                     self.counters.reordered += overtaken
                     self._last_delivered = max(self._last_delivered, n)
@@ -196,13 +198,14 @@ class ChaosProxy:
             await asyncio.sleep(_BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)])
             attempt += 1
 
-    async def _send(self, body: bytes) -> bool:
+    async def _send(self, body: bytes) -> int:
+        """The status with which the subscriber answers, 0 if it does not."""
         try:
             headers = {"Content-Type": "application/json"}
             answer = await self._client.post(self._upstream, content=body, headers=headers)
         except httpx.HTTPError:
-            return False
-        return answer.is_success
+            return 0
+        return answer.status_code
 
 
 class ChaosProxies:
