@@ -13,7 +13,7 @@ import pytest
 from google.cloud import firestore as firestore_api
 
 from pitwall.api.errors import PROBLEMS
-from pitwall.pipeline.database import Database
+from pitwall.pipeline.database import Database, Unavailable
 from tests.api.conftest import Serve, Stored, problem, problem_name
 from tests.documents.examples import EXAMPLES
 
@@ -135,6 +135,20 @@ def test_firestore_that_does_not_answer_is_unavailable_for_now(
     assert response.status_code == 503
     assert problem_name(response) == "unavailable"
     assert int(response.headers["retry-after"]) > 0
+
+
+def test_firestore_that_fails_once_is_asked_again(store: Stored, api: httpx.Client, monkeypatch: pytest.MonkeyPatch):
+    store(EXAMPLES)
+    failures = [Unavailable("the channel was idle")]
+    read = Database.read
+
+    def fail_once(*args: Any, **kwargs: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return read(*args, **kwargs)
+
+    monkeypatch.setattr(Database, "read", fail_once)
+    assert api.get("/api/sessions/9845").status_code == 200
 
 
 def test_a_mistake_of_ours_is_logged_and_not_shown(

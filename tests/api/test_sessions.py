@@ -67,7 +67,7 @@ def test_current_is_the_most_recent_session_when_all_are_over(store: Stored, api
 
 
 def test_a_session_that_was_never_finished_does_not_win_over_a_newer_one(store: Stored, api: httpx.Client):
-    store({"sessions/9844": session("Started", before(7_200)), "sessions/9845": session("Finished", NOW)})
+    store({"sessions/kart-1": session("Started", before(7_200), "kart"), "sessions/9845": session("Finished", NOW)})
     assert current(api) == "9845"
 
 
@@ -96,6 +96,11 @@ def test_current_says_where_the_session_is(store: Stored, api: httpx.Client):
     store({"sessions/9845": SESSION})
     assert api.get("/api/sessions/current").headers["content-location"] == "/api/sessions/9845"
     assert api.get("/api/v1/sessions/current").headers["content-location"] == "/api/v1/sessions/9845"
+
+
+def test_a_query_that_finds_nothing_is_billed_as_a_read(api: httpx.Client, capsys: pytest.CaptureFixture[str]):
+    api.get("/api/sessions/current")
+    assert '"firestoreReads":1' in capsys.readouterr().out
 
 
 def test_a_running_session_costs_current_one_read(store: Stored, api: httpx.Client, capsys: pytest.CaptureFixture[str]):
