@@ -334,7 +334,9 @@ class SessionState:
                 # A start that was called off before anyone finished a lap was none.
                 data.started_at = at
                 for car in data.cars.values():
-                    if car.counter is None and self.rules.race:
+                    if car.joined_at is None and self.rules.race:
+                        # Whatever was counted on the way to the grid was no lap.
+                        car.counter = None
                         laps.begin(car, 1, at)
             data.finished_at = None
         elif status in OVER and data.finished_at is None:
