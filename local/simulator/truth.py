@@ -29,8 +29,9 @@ from local.simulator.events import (
 class Lap:
     """A completed lap. Durations in ms, instants in ms since the epoch.
 
-    unsent: fields the feed keeps to itself: lap 1 has no lap time and no first sector, the lap on
-    which a red flag was waited out has no first sector.
+    redFlag: a red flag was waited out on this lap, in the pit lane; its time is long and, as one
+    sector is missing, cannot be checked. unsent: fields the feed keeps to itself: lap 1 has no lap
+    time and no first sector, a lap under red no first sector, a lap that ends in the pit lane no gap.
     """
 
     number: str
@@ -52,6 +53,7 @@ class Lap:
     lapsDown: int = 0  # noqa: N815
     deleted: bool = False
     reinstated: bool = False
+    redFlag: bool = False  # noqa: N815
     unsent: tuple[str, ...] = ()
 
 
@@ -160,11 +162,13 @@ def record(
                 stint = stints[number][-1]
                 stint.firstLap = stint.firstLap or crossing.lap
                 stint.lastLap = crossing.lap
-                unsent: tuple[str, ...] = ()
-                if crossing.lap == 1:
-                    unsent = ("lapTimeMs", "sector1Ms")
-                elif (number, crossing.lap) in pit_out and pit_out[number, crossing.lap].redFlag:
-                    unsent = ("sector1Ms",)
+                out = pit_out.get((number, crossing.lap))
+                red_flag = out is not None and out.redFlag
+                unsent = ["lapTimeMs", "sector1Ms"] if crossing.lap == 1 else []
+                if red_flag:
+                    unsent.append("sector1Ms")
+                if crossing.in_lane:
+                    unsent.append("gapToLeaderMs")
                 laps[number, crossing.lap] = Lap(
                     number,
                     crossing.lap,
@@ -178,12 +182,13 @@ def record(
                     stint.startAge + crossing.lap - stint.firstLap + 1,
                     stint.new,
                     any(stop.lap == crossing.lap for stop in stops[number][-1:]),
-                    (number, crossing.lap) in pit_out,
+                    out is not None,
                     lap_start[number],
                     crossing.at,
                     crossing.gap,
                     crossing.laps_down,
-                    unsent=unsent,
+                    redFlag=red_flag,
+                    unsent=tuple(unsent),
                 )
                 lap_start[number] = crossing.at
                 marks[number] = [crossing.at]

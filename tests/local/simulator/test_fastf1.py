@@ -48,7 +48,7 @@ class Loaded:
         return self.truth.get((lap.number, lap.lap - 1))
 
     def restart_laps(self) -> set[tuple[str, int]]:
-        return {key for key, lap in self.truth.items() if lap.lap > 1 and "sector1Ms" in lap.unsent}
+        return {key for key, lap in self.truth.items() if lap.redFlag}
 
     def slow_laps_told_early(self) -> set[tuple[str, int]]:
         """Laps over 150 s whose time was sent before their third sector."""
@@ -62,7 +62,7 @@ class Loaded:
                     times[number, value] = message.received
                 if value := line.get("Sectors", {}).get("2", {}).get("Value"):
                     thirds[number, value] = message.received
-        slow = [lap for lap in self.truth.values() if lap.lapTimeMs >= 150_000 and not lap.unsent]
+        slow = [lap for lap in self.truth.values() if lap.lapTimeMs >= 150_000 and not lap.redFlag]
         return {
             (lap.number, lap.lap)
             for lap in slow
