@@ -65,5 +65,5 @@ def accepted() -> Response:
 
 def problem(status: int, kind: str, detail: str) -> Response:
     """An error as RFC 9457 problem+json; anything but 2xx makes Pub/Sub deliver again."""
-    body = {"type": f"https://pitwall.dev/problems/{kind}", "title": kind, "status": status, "detail": detail}
+    body = {"type": f"urn:pitwall:problem:{kind}", "title": kind, "status": status, "detail": detail}
     return Response(json.dumps(body), status=status, content_type="application/problem+json")
