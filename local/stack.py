@@ -16,6 +16,7 @@ import math
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -175,7 +176,9 @@ class Stack:
     def dead_letters(self) -> list[DeadLetter]:
         """The messages put into a dead-letter topic since the last call."""
         found = []
-        with pubsub_v1.SubscriberClient() as subscriber:
+        with pubsub_v1.SubscriberClient() as subscriber, warnings.catch_warnings():
+            # Deprecated because it may answer too early in the cloud; without it an empty topic costs a minute here.
+            warnings.simplefilter("ignore", DeprecationWarning)
             for name in topology.dead_letter_subscriptions(self.settings):
                 path = subscriber.subscription_path(self.project, name)
                 request = {"subscription": path, "max_messages": 1000, "return_immediately": True}
