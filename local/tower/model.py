@@ -94,7 +94,10 @@ class Known:
     def laps(self) -> tuple[int | None, int | None]:
         """The lap the leader is on, and how many there are to be."""
         count = self.session.get("lapCount", _NONE)
-        return count.get("current"), count.get("total")
+        current, led = count.get("current"), self.laps_led
+        if current is None and led is not None and self.racing:
+            current = led + 1 if self.session.get("status") == "Started" else led
+        return current, count.get("total")
 
     @property
     def laps_led(self) -> int | None:

@@ -24,8 +24,8 @@ PERSONAL = Style(color="#3ddc66")
 DIM = Style(color="grey50")
 LABEL = Style(color="grey42")
 ALERT = Style(color="#ff5c5c", bold=True)
-BAND = "on grey11"
-ZEBRA = "on grey7"
+ROWS = ("grey85 on #0e1014", "grey85 on #15181e")
+"""Both colours are told, so that the tower looks the same on a light terminal."""
 
 TYRES = {
     "SOFT": ("S", "#ff4d4d"),
@@ -37,6 +37,8 @@ TYRES = {
 """Of each compound: its letter and its colour."""
 
 _GAP = 2
+_SHADE = "#20242c"
+BAND = f"grey93 on {_SHADE}"
 _RRGGBB = re.compile("[0-9A-Fa-f]{6}")
 
 
@@ -53,7 +55,7 @@ class Row(NamedTuple):
     @property
     def gone(self) -> bool:
         """No longer taking part."""
-        return bool(self.line.get("rt") or self.line.get("ko"))
+        return any(self.line.get(key) for key in ("rt", "st", "ko"))
 
 
 class Column(NamedTuple):
@@ -76,12 +78,13 @@ def _colour(entry: Mapping[str, Any]) -> Style:
 
 
 def _position(row: Row) -> Text:
-    return Text(str(row.line.get("p", "")), ALERT if row.line.get("dz") else Style(bold=True))
+    style = DIM if row.gone else ALERT if row.line.get("dz") else Style(bold=True)
+    return Text(str(row.line.get("p", "")), style)
 
 
 def _gained(row: Row) -> Text:
     grid, position = row.entry.get("grid"), row.line.get("p")
-    if not row.known.racing or grid is None or position is None or row.gone:
+    if grid is None or position is None or row.gone:
         return Text()
     gained = grid - position
     if gained == 0:
@@ -91,8 +94,11 @@ def _gained(row: Row) -> Text:
 
 def _driver(row: Row) -> Text:
     colour = _colour(row.entry)
-    name = Text("▌", colour)
-    return name.append(text.driver(row.entry, row.number), DIM if row.gone else colour + Style(bold=True))
+    return (
+        Text()
+        .append("▌", colour)
+        .append(text.driver(row.entry, row.number), DIM if row.gone else colour + Style(bold=True))
+    )
 
 
 def _number(row: Row) -> Text:
@@ -118,8 +124,8 @@ def _interval(row: Row) -> Text:
 
 
 def _distance(row: Row, ms: str, laps: str) -> Text:
-    if row.line.get("rt"):
-        return Text()
+    if row.line.get("rt") or row.line.get("st"):
+        return Text()  # what the feed said last, of a car that is no longer there
     lapped = row.line.get(laps)
     return Text(text.gap(row.line.get(ms), lapped), DIM if lapped or row.gone else "")
 
@@ -144,7 +150,7 @@ def _tyre(row: Row) -> Text:
     compound = str(row.tyre.get("compound", ""))
     letter, colour = TYRES.get(compound, (compound[:1], "grey62"))
     age = row.tyre.get("age")
-    cell = Text(letter or " ", DIM if row.gone else Style(color=colour, bold=True))
+    cell = Text().append(letter or " ", DIM if row.gone else Style(color=colour, bold=True))
     return cell.append(f"{age:>3}" if age is not None else "", DIM)
 
 
@@ -161,8 +167,8 @@ _STATES = (
     ("rt", "RET", ALERT),
     ("st", "STOP", ALERT),
     ("ko", "KO", DIM),
-    ("ip", "PIT", Style(color="black", bgcolor="#5bc0eb")),
-    ("po", "OUT", Style(color="#5bc0eb", bold=True)),
+    ("ip", "PIT", Style(color="#5bc0eb", bold=True)),
+    ("po", "OUT", Style(color="#5bc0eb")),
     ("dz", "DROP", ALERT),
 )
 """What a car does, the first that holds is shown: key in the tower line, text, style."""
@@ -179,8 +185,8 @@ COLUMNS = (
     Column("NO", 3, 9, _number),
     Column("DRIVER", 13, 10, _name, "left"),
     Column("TEAM", 16, 11, _team, "left"),
-    Column("GAP", 9, 0, _gap_cell),
-    Column("INT", 9, 3, _interval),
+    Column("GAP", 8, 0, _gap_cell),
+    Column("INT", 8, 3, _interval),
     Column("LAST", 8, 0, _last),
     Column("BEST", 8, 2, _best_lap),
     Column("S1", 6, 7, _sector(1)),
@@ -188,16 +194,20 @@ COLUMNS = (
     Column("S3", 6, 7, _sector(3)),
     Column("TYRE", 4, 4, _tyre, "left"),
     Column("ST", 2, 5, _stops),
-    Column("", 4, 1, _state, "left"),
     Column("LAP", 3, 6, _laps),
+    Column("", 4, 1, _state, "left"),
 )
 
 
-def columns_for(width: int) -> list[Column]:
-    """The columns that fit into `width` characters: a rank is taken whole, and none after one that does not fit."""
+def columns_for(width: int, racing: bool = True) -> list[Column]:
+    """The columns that fit into `width` characters: a rank is taken whole, and none after one that does not fit.
+
+    racing: whether there is a grid that places were won or lost from.
+    """
+    columns = [column for column in COLUMNS if racing or column.cell is not _gained]
     taken: list[Column] = []
-    for rank in sorted({column.rank for column in COLUMNS}):
-        more = [*taken, *(column for column in COLUMNS if column.rank == rank)]
+    for rank in sorted({column.rank for column in columns}):
+        more = [*taken, *(column for column in columns if column.rank == rank)]
         if taken and _total(more) > width:
             break
         taken = more
@@ -214,7 +224,7 @@ def render(model: TowerModel | Known, now_ms: int, width: int, height: int | Non
     Where there are more cars than lines, the last ones are left out and counted.
     """
     known = model.known() if isinstance(model, TowerModel) else model
-    columns = columns_for(width)
+    columns = columns_for(width, known.racing)
     width = min(width, _total(columns))
     order = known.order
     parts = [_header(known, now_ms, width)]
@@ -232,7 +242,9 @@ def render(model: TowerModel | Known, now_ms: int, width: int, height: int | Non
 
 
 def _table(known: Known, order: list[tuple[str, Mapping[str, Any]]], columns: list[Column], width: int) -> Table:
-    table = Table(box=None, width=width, padding=(0, 1), pad_edge=True, header_style=LABEL, row_styles=["", ZEBRA])
+    table = Table(
+        box=None, width=width, padding=(0, 1), pad_edge=True, header_style=f"grey50 on {_SHADE}", row_styles=ROWS
+    )
     for column in columns:
         table.add_column(column.title, width=column.width, justify=column.justify, no_wrap=True, overflow="crop")
     best_by = known.best_lap_by
@@ -242,12 +254,13 @@ def _table(known: Known, order: list[tuple[str, Mapping[str, Any]]], columns: li
     return table
 
 
-def _across(left: Text, right: Text, width: int, style: str = "") -> Table:
+def _across(left: Text, right: Text, width: int, style: str) -> Table:
     grid = Table.grid(expand=False)
     grid.width = width
     grid.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-    grid.add_column(justify="right", no_wrap=True, width=min(right.cell_len, width))
-    grid.add_row(left, right, style=style)
+    grid.add_column(justify="right", no_wrap=True, width=min(right.cell_len, width - 1))
+    grid.add_column(width=1)
+    grid.add_row(left, right, "", style=style)
     return grid
 
 
@@ -265,10 +278,9 @@ def _header(known: Known, now_ms: int, width: int) -> RenderableType:
     right.append_text(_flag(session.get("trackStatus", {})))
     right.append(f"  {laps}" if laps else "", Style(bold=True))
     right.append(f"  {clock}" if clock else "", "" if session.get("clock", {}).get("running") else DIM)
-    right.append(" ")
     weather, feed = _weather(session.get("weather", {})), _feed(known, now_ms)
     cut_off = session.get("qualifying", {}).get("cutOffMs")
-    if cut_off is not None:
+    if cut_off is not None and part in (1, 2):
         weather = Text(" cut-off ", LABEL).append(text.lap_time(cut_off), ALERT).append_text(weather)
     return Group(_across(title, right, width, BAND), _across(weather, feed, width, BAND))
 
@@ -277,7 +289,7 @@ def _flag(status: Mapping[str, Any]) -> Text:
     code = status.get("code")
     if code is None:
         return Text()
-    name, ink, ground = text.TRACK.get(code, (str(status.get("message") or code).upper(), "black", "grey62"))
+    name, ink, ground = text.TRACK.get(code, (str(status.get("message") or code).upper(), "#0e1014", "grey62"))
     return Text(f" {name} ", Style(color=ink, bgcolor=ground, bold=True))
 
 
@@ -310,19 +322,19 @@ def _feed(known: Known, now_ms: int) -> Text:
         line.append("● ", colour).append(f"{feed.get('source', '')} ", LABEL).append(said, colour)
     if known.delay_ms is not None:
         line.append("  delay ", LABEL).append(text.duration(known.delay_ms), Style(color="grey82"))
-    return line.append(" ")
+    return line
 
 
 def _footer(known: Known, width: int) -> RenderableType:
     said = known.race_control
-    message = Text(" RACE CONTROL ", Style(color="grey82", bgcolor="grey23", bold=True))
+    message = Text().append(" RACE CONTROL ", Style(color="grey82", bgcolor="grey23", bold=True))
     if not said:
-        return _across(message.append("  no message yet", LABEL), Text(), width)
+        return _across(message.append("  no message yet", LABEL), Text(), width, BAND)
     flag = str(said.get("flag", ""))
     colour = _FLAGS.get(flag, "grey93")
     lap = said.get("lap")
     return _across(
-        message.append(f"  {said.get('message', '')}", colour), Text(f" lap {lap} " if lap else "", LABEL), width
+        message.append(f"  {said.get('message', '')}", colour), Text(f"  lap {lap}" if lap else "", LABEL), width, BAND
     )
 
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 TRACK = {
-    "1": ("GREEN", "black", "#2ecc55"),
-    "2": ("YELLOW", "black", "#ffd60a"),
-    "4": ("SAFETY CAR", "black", "#ffa726"),
-    "5": ("RED FLAG", "white", "#e0162b"),
-    "6": ("VSC", "black", "#ffa726"),
-    "7": ("VSC ENDING", "black", "#ffa726"),
+    "1": ("GREEN", "#0e1014", "#2ecc55"),
+    "2": ("YELLOW", "#0e1014", "#ffd60a"),
+    "4": ("SAFETY CAR", "#0e1014", "#ffa726"),
+    "5": ("RED FLAG", "#ffffff", "#e0162b"),
+    "6": ("VSC", "#0e1014", "#ffa726"),
+    "7": ("VSC ENDING", "#0e1014", "#ffa726"),
 }
 """Of each track status: what it is called, and the colours of the letters and of the flag."""
 
@@ -33,10 +33,10 @@ def sector_time(ms: int | None) -> str:
 
 
 def gap(ms: int | None, laps: int | None) -> str:
-    """`+1.234`, `+1:02.345`, `+1 LAP`; nothing if neither is known."""
+    """`+1.234`, `+62.345`, `+1 LAP`; nothing if neither is known."""
     if laps:
         return f"+{laps} LAP" + ("S" if laps > 1 else "")
-    return "" if ms is None else f"-{lap_time(-ms)}" if ms < 0 else f"+{lap_time(ms)}"
+    return "" if ms is None else f"{ms / 1000:+.3f}"
 
 
 def clock(ms: int | None) -> str:
