@@ -50,6 +50,7 @@ def test_speed_max_is_as_fast_as_it_goes():
         ("PITWALL_TOPIC_TIMING", "googtiming"),
         ("PITWALL_TOPIC_TIMING", "a"),
         ("PITWALL_RAW_BUCKET", "Raw Bucket"),
+        ("PITWALL_PUBSUB_ENDPOINT", "https://europe-west1-pubsub.googleapis.com"),
         ("PITWALL_SOURCE", ":"),
         ("PITWALL_LOG_LEVEL", "LOUD"),
         ("PITWALL_CORS_ORIGINS", "app.example"),

@@ -14,6 +14,7 @@ FIRESTORE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST and STORAGE_EMULATOR_HOST by thems
 | PITWALL_TOPIC_TIMING | `timing` | topic of the documents that changed |
 | PITWALL_TOPIC_EVENTS | `events` | topic of what happened (overtake, stop, ...) |
 | PITWALL_TOPIC_RAW | `raw` | topic of the feed's raw messages |
+| PITWALL_PUBSUB_ENDPOINT | empty: the global one | `<region>-pubsub.googleapis.com:443`: order holds within a region |
 | PITWALL_RAW_BUCKET | `<project>-raw` | Cloud Storage bucket of the recorder |
 | PITWALL_LEASE_TTL_S | `10` | seconds a lease lives without being renewed |
 | PITWALL_LEASE_RENEW_S | `3` | seconds between renewals; less than half the time to live |
@@ -21,8 +22,6 @@ FIRESTORE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST and STORAGE_EMULATOR_HOST by thems
 | PITWALL_REMEMBER_S | `60` | seconds of messages whose hashes a checkpoint holds |
 | PITWALL_INVOCATION_S | `1740` | seconds a poller invocation lives; Cloud Scheduler gives up at 1800 |
 | PITWALL_HANDOVER_S | `20` | seconds before the end of its life at which a holder hands over |
-| PITWALL_TICK_MS | `1000` | milliseconds of feed time between two publishes of what changed |
-| PITWALL_FEED_STATUS_S | `15` | seconds between writes of `live/feed` when nothing changes |
 | PITWALL_ENVELOPE_BYTES | `262144` | bytes of one `timing` message, above which a tick is split |
 | PITWALL_RAW_BATCH_S | `5` | seconds of raw messages in one object of the recorder |
 | PITWALL_RAW_BATCH_BYTES | `262144` | bytes of raw messages, uncompressed, in one object of the recorder |
@@ -101,6 +100,7 @@ def _log_level(value: str) -> str:
 
 
 _topic = _matching(r"[A-Za-z](?!oog)[A-Za-z0-9._~+%-]{2,254}", "the id of a Pub/Sub topic")
+_endpoint = _matching(r"[a-z0-9.-]+(:[0-9]{1,5})?", "a host name, with or without a port")
 _bucket = _matching(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", "the name of a Cloud Storage bucket")
 _project = _matching(r"[a-z0-9:.-]{1,63}", "the id of a Google Cloud project")
 _feed = _matching(r"[a-z0-9][a-z0-9-]{0,62}", "a feed id: lower-case letters, digits and hyphens")
@@ -134,6 +134,7 @@ class Settings:
     topic_timing: str = _variable("PITWALL_TOPIC_TIMING", _topic, "timing")
     topic_events: str = _variable("PITWALL_TOPIC_EVENTS", _topic, "events")
     topic_raw: str = _variable("PITWALL_TOPIC_RAW", _topic, "raw")
+    pubsub_endpoint: str = _variable("PITWALL_PUBSUB_ENDPOINT", _endpoint, "")
     raw_bucket: str = _variable("PITWALL_RAW_BUCKET", _bucket, "")
     lease_ttl_s: float = _variable("PITWALL_LEASE_TTL_S", _seconds, 10.0)
     lease_renew_s: float = _variable("PITWALL_LEASE_RENEW_S", _seconds, 3.0)
@@ -141,8 +142,6 @@ class Settings:
     remember_s: float = _variable("PITWALL_REMEMBER_S", _seconds, 60.0)
     invocation_s: float = _variable("PITWALL_INVOCATION_S", _seconds, 1740.0)
     handover_s: float = _variable("PITWALL_HANDOVER_S", _seconds, 20.0)
-    tick_ms: int = _variable("PITWALL_TICK_MS", _count, 1_000)
-    feed_status_s: float = _variable("PITWALL_FEED_STATUS_S", _seconds, 15.0)
     envelope_bytes: int = _variable("PITWALL_ENVELOPE_BYTES", _count, 256 * 1024)
     raw_batch_s: float = _variable("PITWALL_RAW_BATCH_S", _seconds, 5.0)
     raw_batch_bytes: int = _variable("PITWALL_RAW_BATCH_BYTES", _count, 256 * 1024)

@@ -67,7 +67,7 @@ class Holder:
         self._opened = opened
         self._monotonic = monotonic
         self._checkpoints = Checkpoints(database, held.epoch)
-        self._publisher = Publisher(settings.project)
+        self._publisher = Publisher(settings.project, endpoint=settings.pubsub_endpoint)
         self._beside = ThreadPoolExecutor(2, thread_name_prefix="holder")
         self._renewing: Future[None] | None = None
         self._renew_at = monotonic() + settings.lease_renew_s

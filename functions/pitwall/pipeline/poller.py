@@ -19,7 +19,7 @@ from flask import Request, Response
 from pitwall.pipeline.database import Database, Unavailable
 from pitwall.pipeline.holder import Holder
 from pitwall.pipeline.lease import Lease, View
-from pitwall.pipeline.log import log
+from pitwall.pipeline.log import log, set_lowest
 from pitwall.pipeline.push import problem
 from pitwall.pipeline.reader import Opened, Reader
 from pitwall.settings import Settings
@@ -166,6 +166,7 @@ def _database(project: str) -> Database:
 def poll(request: Request) -> Response:
     """Entry point: one invocation by Cloud Scheduler. The body may name the feed: `{"feed": "f1"}`."""
     settings = Settings.from_env()
+    set_lowest(settings.log_level)
     try:
         body = orjson.loads(request.get_data() or b"{}")
     except orjson.JSONDecodeError as error:

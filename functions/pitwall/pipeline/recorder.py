@@ -21,7 +21,7 @@ from pitwall.documents.paths import valid_id
 from pitwall.message import Message
 from pitwall.pipeline import push
 from pitwall.pipeline.deadletter import DeadLetters, NotPutAway
-from pitwall.pipeline.log import log
+from pitwall.pipeline.log import log, set_lowest
 from pitwall.settings import Settings, dead_letter
 from pitwall.sources.pitwall_format import encode_line, object_name
 
@@ -145,6 +145,7 @@ def _batch(delivered: push.Push) -> _Batch:
 @cache
 def _recorder() -> Recorder:
     settings = Settings.from_env()
+    set_lowest(settings.log_level)
     bucket = storage.Client(project=settings.project).bucket(settings.raw_bucket)
     return Recorder(bucket, DeadLetters(settings.project, dead_letter(settings.topic_raw)))
 

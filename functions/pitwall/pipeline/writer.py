@@ -20,7 +20,7 @@ from pitwall.pipeline import push
 from pitwall.pipeline.database import Database, Unavailable
 from pitwall.pipeline.deadletter import DeadLetters, NotPutAway
 from pitwall.pipeline.envelope import Envelope, TickDocument, UnreadableEnvelope, decode
-from pitwall.pipeline.log import log
+from pitwall.pipeline.log import log, set_lowest
 from pitwall.pipeline.store import Versioned, VersionedStore
 from pitwall.settings import Settings, dead_letter
 
@@ -129,6 +129,7 @@ def _checked(document: TickDocument) -> dict[str, Any]:
 @cache
 def _writer() -> Writer:
     settings = Settings.from_env()
+    set_lowest(settings.log_level)
     return Writer(
         VersionedStore(Database(settings.project)),
         DeadLetters(settings.project, dead_letter(settings.topic_timing)),
