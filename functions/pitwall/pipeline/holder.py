@@ -7,6 +7,7 @@ that neither makes a tick late. Getting the lease, and what to do once it is gon
 from __future__ import annotations
 
 import time
+import traceback
 from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -62,6 +63,7 @@ class Holder:
     ) -> None:
         """reader: one that has been buffering a live feed since before the lease was acquired."""
         self._settings = settings
+        self._database = database
         self._lease = lease
         self._held = held
         self._opened = opened
@@ -80,6 +82,7 @@ class Holder:
         self._raw = RawBatch(settings.raw_batch_s, settings.raw_batch_bytes)
         self._raw_seq = 0
         self._recent: deque[tuple[int, bytes]] = deque()
+        self._refused: Counter[str] = Counter()
         self._clock = FeedClock(live=not opened.rewindable)
 
         checkpoint = self._checkpoints.load(held.session_key) if held.session_key else None
@@ -163,7 +166,7 @@ class Holder:
             return
         if self._reducer.state.next_session(message) is not None:
             self._publish_raw()
-        ticks = self._reducer.offer(message)
+        ticks = self._offer(message)
         if message.cursor >= 0:
             self._cursor = message.cursor + 1
         self._totals.messages += 1
@@ -172,6 +175,17 @@ class Holder:
         self._publish(ticks)
         if self._raw.due:
             self._publish_raw()
+
+    def _offer(self, message: Message) -> list[Tick]:
+        try:
+            return self._reducer.offer(message)
+        except Exception:
+            # A message that stops one holder would stop every one after it: it is left out, and told.
+            if not self._refused["not-understood"]:
+                trace = traceback.format_exc()
+                log("ERROR", "a message was left out", topic=message.topic, cursor=message.cursor, detail=trace[-3000:])
+            self._refused["not-understood"] += 1
+            return []
 
     def _end(self, ended: Ended) -> Outcome:
         if ended.error is not None:
@@ -329,7 +343,7 @@ class Holder:
     def _count(self) -> None:
         self._totals.published = self._before.published + self._publisher.messages
         self._totals.bytes = self._before.bytes + self._publisher.bytes
-        self._totals.rejected = dict(Counter(self._before.rejected) + self._opened.source.rejected)
+        self._totals.rejected = dict(Counter(self._before.rejected) + self._opened.source.rejected + self._refused)
 
     def _log(self, severity: str, message: str, **fields: object) -> None:
-        log(severity, message, **self.summary, **fields)
+        log(severity, message, **self.summary, **self._database.operations(), **fields)

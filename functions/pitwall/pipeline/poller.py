@@ -174,13 +174,14 @@ def poll(request: Request) -> Response:
     feed = body.get("feed", settings.feed) if isinstance(body, dict) else None
     if feed != settings.feed:
         return problem(400, "bad-request", f"the body is to be {{}} or {{'feed': '{settings.feed}'}}")
+    database = _database(settings.project)
     try:
-        summary = Poller(settings, _database(settings.project), open_source).run()
+        summary = Poller(settings, database, open_source).run()
     except SourceError as error:
         log("ERROR", "the source cannot be opened", feed=settings.feed, reason="bad-source", detail=str(error))
         return problem(500, "bad-source", str(error))
     except Unavailable as error:
         log("ERROR", "Firestore does not answer", feed=settings.feed, detail=str(error)[:300])
         return problem(503, "unavailable", "Firestore does not answer")
-    log("INFO", "polled", feed=settings.feed, outcome=summary.outcome)
+    log("INFO", "polled", feed=settings.feed, outcome=summary.outcome, **database.operations())
     return Response(msgspec.json.encode(summary), content_type="application/json")
