@@ -1,6 +1,10 @@
 # PitWall: the targets a developer needs. `make help` lists them.
 
-PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+# The newest Python on PATH that really runs (a version manager may leave names there that do not) and is new enough.
+ifndef PYTHON
+PYTHON := $(shell for name in python3.13 python3.12 python3.11 python3 python; do \
+	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$name" && break; done)
+endif
 BIN := .venv/bin
 STAMP := .venv/.ready
 
@@ -14,8 +18,10 @@ setup: $(STAMP) ## the virtual environment with everything in it
 
 $(STAMP): requirements.txt requirements-dev.txt
 	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "PitWall needs Python 3.11 or newer on PATH (apt-get install python3.11 python3.11-venv), or PYTHON=/path/to/python3.11"; exit 1; }
-	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
+		{ echo "PitWall needs Python 3.11 or newer. Install it (apt-get install python3 python3-venv), or name it: make PYTHON=/path/to/python3"; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null 2>&1 || \
+		"$(PYTHON)" -m venv --clear .venv || \
+		{ rm -rf .venv; echo "Python's venv module is needed as well: apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $(STAMP)
 
