@@ -408,16 +408,34 @@ def test_an_outage_of_pubsub_only_delays(
     assert deliver() == expected(recording)[1]
 
 
+def failing_at(cursor: int) -> Callable[[Settings], Opened]:
+    """Opens the recording as one whose disk fails at a message."""
+
+    def open_failing(settings: Settings) -> Opened:
+        opened = open_source(settings)
+        messages = opened.source.messages
+
+        def broken(begin: int = 0) -> Iterator[Message]:
+            for message in messages(begin):
+                if message.cursor == cursor:
+                    raise OSError("the disk is gone")
+                yield message
+
+        opened.source.messages = broken  # type: ignore[method-assign]
+        return opened
+
+    return open_failing
+
+
 def test_what_an_earlier_holder_counted_is_in_the_total(
-    settings: Settings, database: Database, recording: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, database: Database, recording: Path
 ) -> None:
     messages = little_race()
     messages.insert(5, Message("Nobody", {}, messages[5].at))
     write_recording(recording, [message._replace(cursor=n) for n, message in enumerate(messages)])
     lines = recording.read_bytes().splitlines(keepends=True)
     recording.write_bytes(b"".join([*lines[:9], b'{"topic":\n', *lines[9:], b"damaged\n"]))
-    handed = Poller(replace(settings, speed=100.0, invocation_s=2.0, handover_s=0.5), database, open_source).run()
-    assert handed.outcome == "handed-over"
+    assert Poller(settings, database, failing_at(60)).run().outcome == "failed"
     ended = run(settings, database)
     assert ended.held["messages"] == len(messages)
     assert sum(ended.held["rejected"].values()) == 3
@@ -441,22 +459,26 @@ def test_the_raw_feed_is_published_too_and_reads_back_as_it_was(
 def test_a_source_that_fails_is_left_to_the_next_invocation(
     settings: Settings, database: Database, recording: Path, deliver: Callable[[], Any]
 ) -> None:
-    def failing(of: Settings) -> Any:
-        opened = open_source(of)
-        messages = opened.source.messages
-
-        def broken(cursor: int = 0) -> Iterator[Any]:
-            for message in messages(cursor):
-                if message.cursor == 60:
-                    raise OSError("the disk is gone")
-                yield message
-
-        opened.source.messages = broken  # type: ignore[method-assign]
-        return opened
-
-    assert Poller(settings, database, failing).run().outcome == "failed"
+    assert Poller(settings, database, failing_at(60)).run().outcome == "failed"
     assert run(settings, database).outcome == "ended"
     assert deliver() == expected(recording)[1]
+
+
+def test_a_message_nobody_understands_is_left_out_counted_and_told(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    offer = Reducer.offer
+
+    def failing(self: Reducer, message: Message) -> list[Tick]:
+        if message.cursor in (50, 60):
+            raise RuntimeError("nobody has seen this before")
+        return offer(self, message)
+
+    monkeypatch.setattr(Reducer, "offer", failing)
+    summary = run(settings, database)
+    assert summary.outcome == "ended"
+    assert summary.held["rejected"] == {"not-understood": 2}
+    assert capsys.readouterr().out.count("a message was left out") == 1
 
 
 @pytest.mark.parametrize("source", ["nobody:knows", "recording:/no/such/file"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from pitwall.documents.live import TowerDocument
 from pitwall.documents.projection import project
 from pitwall.message import Message
 from pitwall.pipeline.ticks import FEED_MS, SEGMENTS_MS, TICK_MS, Reducer, Tick
+from pitwall.sources.recording import open_recording
 from pitwall.timing.change import Change
 
 START = 1_700_000_000_000
@@ -247,3 +249,28 @@ def test_what_an_earlier_session_could_not_use_is_still_counted() -> None:
     reducer.offer(Message("NobodyKnows", {}, START + 100))
     reducer.offer(Message("SessionInfo", {**SESSION, "Key": 7002}, START + 6_000_000))
     assert reducer.rejected["unknown-topic"] == 1
+
+
+@pytest.mark.parametrize(
+    "recording",
+    [
+        "2025-sao-paulo-sprint.txt.gz",
+        "2025-imola-qualifying.txt.gz",
+        "2024-silverstone-practice-1",
+        "2023-monaco-practice-2-signalr.txt.gz",
+    ],
+)
+def test_a_real_session_gives_the_same_ticks_through_any_number_of_checkpoints(
+    recordings: Path, recording: str
+) -> None:
+    source = open_recording(recordings / recording)
+    messages = list(source.messages())
+    whole, resumed = (Reducer(source.session, "f1", source.name) for _ in range(2))
+    rng = random.Random(recording)
+    cuts = set(rng.sample(range(len(messages)), 25))
+    for n, message in enumerate(messages):
+        if n in cuts:
+            resumed = Reducer.load(resumed.dump())
+        assert resumed.offer(message) == whole.offer(message), f"at message {n}"
+    assert resumed.finish() == whole.finish()
+    assert resumed.rejected == whole.rejected
