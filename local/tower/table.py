@@ -258,7 +258,7 @@ def _across(left: Text, right: Text, width: int, style: str) -> Table:
     grid = Table.grid(expand=False)
     grid.width = width
     grid.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-    grid.add_column(justify="right", no_wrap=True, width=min(right.cell_len, width - 1))
+    grid.add_column(justify="right", no_wrap=True, width=max(1, min(right.cell_len, width - 1)))
     grid.add_column(width=1)
     grid.add_row(left, right, "", style=style)
     return grid
