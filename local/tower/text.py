@@ -17,6 +17,9 @@ TRACK = {
 
 SHORT_TRACK = {"2": "YELLOW", "4": "SC", "5": "RED", "6": "VSC", "7": "VSC"}
 
+_LONG_MS = 1_000_000
+"""As far behind is only who was stopped by a red flag."""
+
 
 def lap_time(ms: int | None) -> str:
     """`1:21.345`, `58.123`; nothing for None."""
@@ -33,10 +36,12 @@ def sector_time(ms: int | None) -> str:
 
 
 def gap(ms: int | None, laps: int | None) -> str:
-    """`+1.234`, `+62.345`, `+1 LAP`; nothing if neither is known."""
+    """In eight characters: `+1.234`, `+62.345`, `+21:35.4`, `+1 LAP`; nothing if neither is known."""
     if laps:
         return f"+{laps} LAP" + ("S" if laps > 1 else "")
-    return "" if ms is None else f"{ms / 1000:+.3f}"
+    if ms is None:
+        return ""
+    return f"{ms / 1000:+.3f}" if ms < _LONG_MS else f"+{lap_time(ms)[:-2]}"
 
 
 def clock(ms: int | None) -> str:

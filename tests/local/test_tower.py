@@ -385,6 +385,8 @@ def test_the_model_takes_documents_from_several_threads() -> None:
         (text.sector_time(722_123), "12:02"),
         (text.gap(1_234, None), "+1.234"),
         (text.gap(0, None), "+0.000"),
+        (text.gap(999_999, None), "+999.999"),
+        (text.gap(1_295_480, None), "+21:35.4"),
         (text.gap(None, 1), "+1 LAP"),
         (text.gap(None, 2), "+2 LAPS"),
         (text.gap(None, None), ""),
