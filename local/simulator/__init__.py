@@ -94,7 +94,7 @@ def simulate(
     seed: int = 1,
     laps: int = 57,
     *,
-    lap_seconds: float = 84.0,
+    lap_seconds: float = 76.0,
     incidents: Incidents | None = None,
     pre_start: float = 300.0,
     after_flag: float = 120.0,
@@ -143,9 +143,9 @@ def for_minutes(minutes: float, seed: int = 1, *, telemetry: bool = True) -> Rac
         return quick_race(seed, laps=laps, incidents=Incidents.calm(laps), telemetry=telemetry)
     if minutes < 37.0:
         return quick_race(seed, laps=max(9, round((seconds - 290.0) / 67.5)), telemetry=telemetry)
-    laps = min(29, round((seconds - 650.0) / 86.0))
+    laps = min(29, round((seconds - 650.0) / 78.0))
     # From thirty laps on the red flag and the safety car take longer.
-    return simulate(seed, max(laps, round((seconds - 1_400.0) / 86.0)), telemetry=telemetry)
+    return simulate(seed, max(laps, round((seconds - 1_350.0) / 78.0)), telemetry=telemetry)
 
 
 def write_recording(race: Race, path: Path, form: Form = "merged") -> int:

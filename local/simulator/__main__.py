@@ -17,7 +17,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1, help="same seed, same race (default 1)")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--minutes", type=float, help="about how long the recording lasts (default: ten laps)")
-    length.add_argument("--laps", type=int, help="a race of this many laps of about 88 s; 57 make a Grand Prix")
+    length.add_argument("--laps", type=int, help="a race of this many laps of about 80 s; 57 make a Grand Prix")
     parser.add_argument("--out", type=Path, required=True, help="file, gzipped if it ends in .gz, or folder")
     parser.add_argument(
         "--form",

@@ -62,7 +62,7 @@ class Incidents:
     deleted: laps on which race control strikes out the lap time of a car's previous lap;
     reinstated: the same, and it is given back soon after. red_flag_hold: seconds between the last
     car's stop in the pit lane and the restart. long_stop: from this lap on the next car to stop is
-    held in its box until it is a lap down.
+    held in its box until it is well over a lap down.
     """
 
     long_stop: int = 0
@@ -126,6 +126,8 @@ class _Car:
     parked: bool = False
     waited: bool = False
     """This visit to the pit lane is spent waiting for a restart."""
+    held: bool = False
+    """Had the race's one very long stop."""
     changed: bool = False
     """Tyres were changed on this visit to the pit lane."""
     running: bool = True
@@ -381,10 +383,12 @@ class RaceModel:
         if car.lap == 1 and self._status in "12":
             gap = self._rng.randint(90, 210)
         ahead_at, ahead_number = tail[-1]
-        if free >= ahead_at + gap:
-            return free
         ahead = self.cars[ahead_number]
         lapping = len(ahead.times) + self.circuit.segments // 2 < len(car.times)
+        if lapping and self._status == "1" and free < ahead_at + 1_500 and self._rng.random() < 0.2:
+            self._show_blue(car.at, ahead_number)
+        if free >= ahead_at + gap:
+            return free
         if self._status in "12" or car.finished or ahead.finished:
             blocked = ahead_at + gap - free
             chance = min(0.6, blocked / 300.0)
@@ -400,8 +404,6 @@ class RaceModel:
                 if past >= max(after, car.at + round(duration * 0.84)):
                     if lapping:
                         ahead.lost += self._rng.randint(150, 600)
-                        if self._rng.random() < 0.5:
-                            self._show_blue(past - 1_500, ahead_number)
                     return past
         return ahead_at + gap
 
@@ -532,9 +534,10 @@ class RaceModel:
         slow = rng.random() < 0.12
         car.stationary = round(rng.uniform(4.0, 9.0) * 1000 if slow else rng.gauss(2_600, 260))
         car.stationary = max(1_900, car.stationary)
-        if self._long_stop_due and car.lap >= self.incidents.long_stop and self._status == "1":
+        if self._long_stop_due and car.lap >= self.incidents.long_stop:
             self._long_stop_due = False
-            car.stationary = round(sum(circuit.base_ms) * rng.uniform(1.0, 1.15))
+            car.held = True
+            car.stationary = round(sum(circuit.base_ms) * rng.uniform(1.6, 1.75))
         if car.retire_in_pit:
             car.lane.append((arrives + 18_000, "retire"))
             return self._push(car.lane[0][0], "lane", car.number)
@@ -664,6 +667,7 @@ class RaceModel:
             and not car.finished
             and car.stop_in_segment < 0
             and not car.boxing
+            and not car.held
             and not car.retire_in_pit
             and car.segment < self.circuit.pit_entry - 6
         )
