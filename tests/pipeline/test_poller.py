@@ -10,12 +10,14 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from flask import Flask
 from google.cloud import firestore as firestore_api
@@ -24,6 +26,7 @@ from local.emulators import Emulator
 from pitwall.documents.encoding import to_fields
 from pitwall.message import Message
 from pitwall.pipeline import poller as poller_module
+from pitwall.pipeline.checkpoint import Checkpoints
 from pitwall.pipeline.database import Database
 from pitwall.pipeline.deadletter import DeadLetters
 from pitwall.pipeline.envelope import Envelope, decode
@@ -479,6 +482,42 @@ def test_a_message_nobody_understands_is_left_out_counted_and_told(
     assert summary.outcome == "ended"
     assert summary.held["rejected"] == {"not-understood": 2}
     assert capsys.readouterr().out.count("a message was left out") == 1
+
+
+def test_a_checkpoint_of_another_version_is_told_and_the_recording_played_anew(
+    settings: Settings,
+    database: Database,
+    recording: Path,
+    deliver: Callable[[], Any],
+    firestore: firestore_api.Client,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert Poller(settings, database, failing_at(60)).run().outcome == "failed"
+    left = Checkpoints(database, 1).load("7001")
+    assert left is not None
+    assert left.cursor == 60
+    other = zlib.compress(msgspec.msgpack.encode(msgspec.structs.replace(left, reducer=b"of another version")))
+    firestore.document("checkpoints/7001").update({"state": other})
+    summary = run(settings, database)
+    assert (summary.outcome, summary.held["epoch"], summary.held["messages"]) == ("ended", 2, len(little_race()))
+    assert "starting anew" in capsys.readouterr().out
+    assert deliver() == expected(recording)[1]
+
+
+def test_a_holder_goes_on_from_the_checkpoint_and_not_from_the_beginning(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Poller(settings, database, failing_at(60)).run().outcome == "failed"
+    applied: list[int] = []
+    offer = Reducer.offer
+
+    def noted(self: Reducer, message: Message) -> list[Tick]:
+        applied.append(message.cursor)
+        return offer(self, message)
+
+    monkeypatch.setattr(Reducer, "offer", noted)
+    run(settings, database)
+    assert applied == list(range(60, len(little_race())))
 
 
 @pytest.mark.parametrize("source", ["nobody:knows", "recording:/no/such/file"])

@@ -69,6 +69,7 @@ class Holder:
         self._opened = opened
         self._monotonic = monotonic
         self._checkpoints = Checkpoints(database, held.epoch)
+        checkpoint, reducer = self._known_state()
         self._publisher = Publisher(settings.project, endpoint=settings.pubsub_endpoint)
         self._beside = ThreadPoolExecutor(2, thread_name_prefix="holder")
         self._renewing: Future[None] | None = None
@@ -85,14 +86,13 @@ class Holder:
         self._refused: Counter[str] = Counter()
         self._clock = FeedClock(live=not opened.rewindable)
 
-        checkpoint = self._checkpoints.load(held.session_key) if held.session_key else None
-        if checkpoint is None or checkpoint.source != held.source:
+        if checkpoint is None or reducer is None:
             self._reducer = Reducer(opened.source.session, settings.feed, opened.source.name)
             self._cursor = 0 if opened.rewindable else -1
             self._totals = Totals()
             self._known: frozenset[bytes] = frozenset()
         else:
-            self._reducer = Reducer.load(checkpoint.reducer)
+            self._reducer = reducer
             self._cursor = checkpoint.cursor
             self._totals = checkpoint.totals
             self._recent.extend(checkpoint.recent)
@@ -135,6 +135,19 @@ class Holder:
             "published": self._totals.published,
             "bytes": self._totals.bytes,
         }
+
+    def _known_state(self) -> tuple[Checkpoint, Reducer] | tuple[None, None]:
+        """Where the holder before was, if that can be known. Raises Unavailable."""
+        key = self._held.session_key
+        checkpoint = self._checkpoints.load(key) if key else None
+        if checkpoint is None or checkpoint.source != self._held.source:
+            return None, None
+        try:
+            return checkpoint, Reducer.load(checkpoint.reducer)
+        except msgspec.DecodeError as error:
+            # Written by a version whose state looks otherwise. What is stored stays; a recording is played anew.
+            log("ERROR", "the checkpoint's state cannot be read, starting anew", session=key, detail=str(error)[:500])
+            return None, None
 
     # -- the loop --------------------------------------------------------------------------
 

@@ -82,8 +82,8 @@ class Poller:
                 try:
                     held = self._lease.acquire(settings.source, ends - settings.handover_s - now)
                     if held is not None:
-                        reader, self._buffering = self._buffering, None
-                        holder = Holder(settings, self._database, self._lease, held, self._opened, reader)
+                        holder = Holder(settings, self._database, self._lease, held, self._opened, self._buffering)
+                        self._buffering = None
                         summary = Summary(holder.run(ends), settings.feed, holder.summary)
                         if summary.outcome != "lost":
                             return summary
