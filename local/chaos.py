@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from google.cloud import firestore
 
 COUNTERS_PATH = "/chaos/counters"
-_BACKOFF_S = (0.05, 0.1, 0.2, 0.5, 1.0)
+_BACKOFF_S = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _LOOK_S = 0.05
 
 

@@ -108,7 +108,7 @@ class Stack:
             if self._emulators is None:
                 ports = self._ports
                 self._emulators = Emulators.start(processes, RULES, ports.firestore, ports.pubsub)
-            exit_.enter_context(_environment({**self._emulators.env, "GOOGLE_CLOUD_PROJECT": self.project}))
+            exit_.enter_context(environment({**self._emulators.env, "GOOGLE_CLOUD_PROJECT": self.project}))
             self._serve(processes)
             supervisor = Supervisor(self.functions)
             exit_.callback(supervisor.stop)
@@ -227,7 +227,7 @@ class Stack:
 
 
 @contextlib.contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Sets environment variables, and puts back what was there."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
