@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -25,6 +26,8 @@ from typing import Self
 from local import watchdog
 
 LOOPBACK = "127.0.0.1"
+_PORTS = range(20_000, 32_768)
+_given: set[int] = set()
 _POLL_S = 0.02
 _TAIL_BYTES = 4_000
 
@@ -34,11 +37,18 @@ class ProcessFailed(RuntimeError):
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of the loopback interface that nobody listens on right now, a different one at each call.
+
+    Not one of those the system gives to outgoing connections: one of them might take it before it is used,
+    or while a function is being restarted.
+    """
+    for port in random.sample(_PORTS, len(_PORTS)):
+        if port not in _given:
+            with contextlib.suppress(ProcessFailed):
+                require_free(port)
+                _given.add(port)
+                return port
+    raise ProcessFailed(f"no port from {_PORTS.start} to {_PORTS.stop - 1} is free")
 
 
 def require_free(port: int) -> None:
@@ -101,7 +111,7 @@ class Process:
                 ends.append(stream.read().decode(errors="replace").strip())
         return "\n".join(end for end in ends if end)
 
-    def wait_until(self, ready: Callable[[], bool], timeout_s: float = 60.0) -> None:
+    def wait_until(self, ready: Callable[[], bool], timeout_s: float = 120.0) -> None:
         """Returns once `ready()` is true. Raises ProcessFailed when the program ended before, or never is."""
         deadline = time.monotonic() + timeout_s
         while not ready():

@@ -39,7 +39,7 @@ POLLERS = ("poller-a", "poller-b")
 
 RULES = ROOT / "firestore.rules"
 _WARM_UP_WRITES = 30
-_COLD_START_S = 60.0
+_COLD_START_S = 120.0
 
 
 class Ports(NamedTuple):

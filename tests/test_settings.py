@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -90,3 +91,10 @@ def test_every_variable_is_in_the_table():
     assert settings.__doc__ is not None
     missing = [name for name in settings.variables() if f"| {name} |" not in settings.__doc__]
     assert missing == []
+
+
+def test_example_has_every_variable_and_no_other():
+    example = (Path(__file__).resolve().parents[1] / ".env.example").read_text()
+    named = set(re.findall(r"^#? ?([A-Z_]+)=", example, re.MULTILINE))
+    of_the_local_stack = {"PITWALL_JAVA", "PITWALL_FIRESTORE_JAR", "PITWALL_PUBSUB_JAR"}
+    assert named - of_the_local_stack == set(settings.variables())

@@ -152,3 +152,7 @@ def test_port_that_is_taken_is_refused_by_its_number():
 
 def test_free_port_can_be_had():
     require_free(free_port())
+
+
+def test_same_port_is_not_given_twice():
+    assert len({free_port() for _ in range(100)}) == 100
