@@ -6,7 +6,6 @@ The floor under every latency of the local stack; docs/emulators.md has the figu
 from __future__ import annotations
 
 import statistics
-import tempfile
 import time
 from pathlib import Path
 
@@ -88,7 +87,7 @@ def measure(processes: Processes, threads: int) -> dict[str, float | bool]:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as logs, Processes(Path(logs)) as processes:
+    with Processes() as processes:
         emulators = Emulators.start(processes, RULES)
         with environment(emulators.env):
             measured = {f"threads{threads}": measure(processes, threads) for threads in (1, 8)}

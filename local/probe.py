@@ -32,10 +32,32 @@ class Published(NamedTuple):
 
 
 class Arrivals(NamedTuple):
-    """When the messages arrived, wall-clock ms, that a version of the tower covers."""
+    """When the messages arrived, wall-clock ms, that a version of the tower covers, and when it was published."""
 
     v: int
     arrived: list[int]
+    published: int
+
+
+class Seen(NamedTuple):
+    """A tower a listener was called with: its version, when, and when the writer wrote it, wall-clock ms."""
+
+    v: int
+    at: int
+    written: int
+
+
+class Latency(NamedTuple):
+    """Where the time of one message went, ms: all of it, and its three parts.
+
+    tick: from its arrival in the poller until its tick was published, waiting for the second to end. deliver: until the
+    writer wrote it. listen: until a listener was called.
+    """
+
+    total: int
+    tick: int
+    deliver: int
+    listen: int
 
 
 class Tap:
@@ -108,7 +130,8 @@ class Tap:
                         self.tower_max = max(self.tower_max, size)
                         self.tower_instants[envelope.v] = millis(envelope.at)
                 if envelope.arrived_at:
-                    self.arrivals.append(Arrivals(envelope.v, envelope.arrived_at))
+                    published = round(message.publish_time.timestamp() * 1000)
+                    self.arrivals.append(Arrivals(envelope.v, envelope.arrived_at, published))
         message.ack()
 
     def _raw(self, message: Any) -> None:
@@ -136,8 +159,8 @@ class Watch:
         self.versions: dict[str, int] = {}
         self.fallen: list[str] = []
         """Documents whose version a listener saw fall: there should be none."""
-        self.towers: list[tuple[int, int]] = []
-        """Version of each tower a listener was called with, and when, wall-clock ms."""
+        self.towers: list[Seen] = []
+        """Each tower a listener was called with."""
         self.callbacks = 0
 
     def __enter__(self) -> Self:
@@ -168,21 +191,23 @@ class Watch:
                         self.fallen.append(f"{path}: {self.versions[path]} -> {v}")
                     self.versions[path] = v
                     if path == tower:
-                        self.towers.append((v, now))
+                        self.towers.append(Seen(v, now, round(fields["writtenAt"].timestamp() * 1000)))
             if self._on_change is not None:
                 self._on_change(path, fields)
 
 
-def latencies(arrivals: list[Arrivals], towers: list[tuple[int, int]]) -> list[int]:
-    """For each message that changed the tower, ms from its arrival to the first callback whose version covers it."""
+def latencies(arrivals: list[Arrivals], towers: list[Seen]) -> list[Latency]:
+    """For each message that changed the tower, from its arrival to the first callback whose version covers it."""
     seen = sorted(towers)
-    found: list[int] = []
+    found: list[Latency] = []
     at = 0
     for arrival in sorted(arrivals):
-        while at < len(seen) and seen[at][0] < arrival.v:
+        while at < len(seen) and seen[at].v < arrival.v:
             at += 1
         if at == len(seen):
             break
-        first = min(when for v, when in seen[at : at + 8] if v >= arrival.v)
-        found += [first - arrived for arrived in arrival.arrived]
+        first = min(seen[at : at + 8], key=lambda callback: callback.at)
+        for arrived in arrival.arrived:
+            tick, deliver = arrival.published - arrived, first.written - arrival.published
+            found.append(Latency(first.at - arrived, tick, deliver, first.at - first.written))
     return found

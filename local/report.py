@@ -24,6 +24,11 @@ def percentile(values: Iterable[int], share: float) -> int | None:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else None
 
 
+def _percentiles(values: Iterable[int]) -> dict[str, int | None]:
+    known = list(values)
+    return {f"p{p}": percentile(known, p / 100) for p in (50, 95, 99)}
+
+
 class Tally:
     """Sums up the functions' structured logs as they grow."""
 
@@ -89,7 +94,12 @@ def report(tally: Tally, tap: Tap, watch: Watch, per_driver: cost.Design, durati
         "delivered": tally.delivered,
         "firestore": {name: tally.firestore[name] for name in ("writes", "reads", "deletes")},
         "pubsub": {"messages": tap.messages, "bytes": tap.bytes},
-        "latencyMs": {f"p{p}": percentile(late, p / 100) for p in (50, 95, 99)},
+        "latencyMs": _percentiles(one.total for one in late),
+        "latencyPartsMs": {
+            "tick": _percentiles(one.tick for one in late),
+            "deliver": _percentiles(one.deliver for one in late),
+            "listen": _percentiles(one.listen for one in late),
+        },
         "tower": {
             "updates": towers,
             "meanBytes": round(tap.sizes["timing"] / towers) if towers else 0,

@@ -1,0 +1,26 @@
+"""`python -m bench.soak`: the long proofs. Ten seeds of chaos, ten minutes in real time, every recording to its end."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from bench import SHARED
+
+PROOFS = (["bench.chaos"], ["bench.latency"])
+
+
+def main() -> int:
+    failed = 0
+    commands = [*PROOFS]
+    recordings = SHARED / "recordings" / "f1"
+    if recordings.is_dir():
+        commands += [["local", "replay", str(path)] for path in sorted(recordings.iterdir())]
+    for command in commands:
+        print(f"\n== {' '.join(command)}", flush=True)
+        failed |= subprocess.call([sys.executable, "-m", *command])
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
