@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -123,10 +124,14 @@ class Process:
 
 
 class Processes:
-    """The programs one owner started; leaving the `with` block ends them all. Safe to use from several threads."""
+    """The programs one owner started; leaving the `with` block ends them all. Safe to use from several threads.
 
-    def __init__(self, logs: Path) -> None:
-        self.logs = logs
+    logs: folder for what they print; without one it is a temporary folder that goes when they do.
+    """
+
+    def __init__(self, logs: Path | None = None) -> None:
+        self.logs = logs or Path(tempfile.mkdtemp(prefix="pitwall-"))
+        self._temporary = [self.logs] if logs is None else []
         self._lock = threading.Lock()
         self._started: list[Process] = []
         self._names: set[str] = set()
@@ -135,7 +140,7 @@ class Processes:
     def __enter__(self) -> Self:
         self.logs.mkdir(parents=True, exist_ok=True)
         self._watchdog = subprocess.Popen(
-            [sys.executable, "-E", "-S", watchdog.__file__],
+            [sys.executable, "-E", "-S", watchdog.__file__, *self._temporary],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -14,8 +14,6 @@ import contextlib
 import json
 import math
 import os
-import shutil
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -101,10 +99,8 @@ class Stack:
     def __enter__(self) -> Self:
         """Returns once every function takes requests. Raises MissingTool, ProcessFailed."""
         with ExitStack() as exit_:
-            if self._logs is None:
-                self._logs = Path(tempfile.mkdtemp(prefix="pitwall-"))
-                exit_.callback(shutil.rmtree, self._logs, ignore_errors=True)
             processes = exit_.enter_context(Processes(self._logs))
+            self._logs = processes.logs
             if self._emulators is None:
                 ports = self._ports
                 self._emulators = Emulators.start(processes, RULES, ports.firestore, ports.pubsub)

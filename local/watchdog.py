@@ -3,13 +3,15 @@
 Run by `local.processes` as a process of its own, with a pipe from the owner as standard input.
 The owner writes `+PGID` when it has started a group and `-PGID` when it has ended one. The pipe
 closes when the owner ends, also by `kill -9`; then what is left is terminated, and after
-GRACE_S seconds killed. Standard library only, so that it starts in milliseconds.
+GRACE_S seconds killed. The folder named as argument, if one is, is removed then. Standard library
+only, so that it starts in milliseconds.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import sys
 import time
@@ -51,6 +53,8 @@ def main() -> None:
         else:
             groups.discard(group)
     end(groups)
+    for folder in sys.argv[1:]:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -132,6 +132,20 @@ def test_log_of_an_earlier_stack_is_not_added_to(tmp_path: Path):
     assert started.stdout.read_text() == "today\n"
 
 
+def test_temporary_logs_go_when_the_owner_is_killed():
+    program = [
+        "import time; from local.processes import Processes",
+        "with Processes() as started: print(started.logs, flush=True); time.sleep(300)",
+    ]
+    owner = subprocess.Popen([sys.executable, "-c", "\n".join(program)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert owner.stdout is not None
+    logs = Path(owner.stdout.readline().strip())
+    assert logs.is_dir()
+    owner.kill()
+    owner.wait()
+    assert wait_for(lambda: not logs.exists())
+
+
 def test_nothing_starts_once_the_owner_has_ended(tmp_path: Path):
     with Processes(tmp_path) as processes:
         pass
