@@ -29,7 +29,7 @@ for seconds only."""
 LOOK_S = 0.2
 STUCK_S = 120.0
 """A pipeline in which nothing moves for so long has lost something."""
-KILL_AFTER_S = (0.3, 2.0)
+KILL_AFTER_S = (0.1, 0.8)
 
 OnChange = Callable[[str, dict[str, Any]], None]
 
