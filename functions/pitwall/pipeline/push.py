@@ -8,10 +8,13 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Callable
 
 import msgspec
 from flask import Response
 from msgspec import Struct, field
+
+from pitwall.pipeline.log import log
 
 
 class NotAPush(ValueError):
@@ -58,8 +61,21 @@ def parse(body: bytes) -> Push:
     return Push(envelope.message.message_id, data, envelope.message.attributes, envelope.delivery_attempt)
 
 
-def accepted() -> Response:
-    """Pub/Sub need not deliver the message again."""
+def receive(body: bytes, deliver: Callable[[Push], None], again: tuple[type[Exception], ...]) -> Response:
+    """The answer to a push request: 204 once `deliver` has returned, 400 if it is none, 503 to have it again.
+
+    again: what `deliver` raises when the same message may succeed later.
+    """
+    try:
+        delivered = parse(body)
+    except NotAPush as error:
+        log("WARNING", "not a push request", reason="not-a-push", detail=str(error)[:500])
+        return problem(400, "not-a-push", str(error))
+    try:
+        deliver(delivered)
+    except again as error:
+        log("ERROR", "to be delivered again", messageId=delivered.id, detail=f"{type(error).__name__}: {error}"[:500])
+        return problem(503, "try-again", "not stored yet")
     return Response(status=204)
 
 

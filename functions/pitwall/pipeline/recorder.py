@@ -87,22 +87,15 @@ class Recorder:
 
     def handle(self, body: bytes) -> Response:
         """The answer to a push request with this body: 204, 400 if it is no push, 503 to have it delivered again."""
-        try:
-            delivered = push.parse(body)
-        except push.NotAPush as error:
-            log("WARNING", "not a push request", reason="not-a-push", detail=str(error)[:500])
-            return push.problem(400, "not-a-push", str(error))
-        try:
-            self._record(delivered)
-        except Unreadable as error:
-            return self._put_away(delivered, str(error))
-        except (exceptions.GoogleAPIError, OSError) as error:
-            log("ERROR", "not recorded, to be delivered again", messageId=delivered.id, detail=str(error)[:500])
-            return push.problem(503, "try-again", "not stored yet")
-        return push.accepted()
+        return push.receive(body, self._record, again=(exceptions.GoogleAPIError, OSError, NotPutAway))
 
     def _record(self, delivered: push.Push) -> None:
-        batch = _batch(delivered)
+        try:
+            batch = _batch(delivered)
+        except Unreadable as error:
+            log("ERROR", "can never be recorded", messageId=delivered.id, reason="bad-batch", detail=str(error)[:500])
+            self._dead_letters.put(delivered.data, "bad-batch", str(error), messageId=delivered.id)
+            return
         name = object_name(*batch)
         blob = self._bucket.blob(name)
         try:
@@ -118,15 +111,6 @@ class Recorder:
             # A redelivery: epoch and number are given once, so what is there is the same.
             recorded = False
         log("INFO", "recorded", object=name, bytes=len(delivered.data), recorded=recorded)
-
-    def _put_away(self, delivered: push.Push, detail: str) -> Response:
-        log("ERROR", "can never be recorded", messageId=delivered.id, reason="bad-batch", detail=detail[:500])
-        try:
-            self._dead_letters.put(delivered.data, "bad-batch", detail, messageId=delivered.id)
-        except NotPutAway as error:
-            log("ERROR", "not put away, to be delivered again", messageId=delivered.id, detail=str(error)[:500])
-            return push.problem(503, "try-again", "not put away yet")
-        return push.accepted()
 
 
 def _batch(delivered: push.Push) -> _Batch:

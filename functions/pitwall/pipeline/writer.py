@@ -40,17 +40,7 @@ class Writer:
 
     def handle(self, body: bytes) -> Response:
         """The answer to a push request with this body: 204, 400 if it is no push, 503 to have it delivered again."""
-        try:
-            delivered = push.parse(body)
-        except push.NotAPush as error:
-            log("WARNING", "not a push request", reason="not-a-push", detail=str(error)[:500])
-            return push.problem(400, "not-a-push", str(error))
-        try:
-            self._store_message(delivered)
-        except (Unavailable, NotPutAway) as error:
-            log("ERROR", "not stored, to be delivered again", messageId=delivered.id, detail=str(error)[:500])
-            return push.problem(503, "try-again", "not stored yet")
-        return push.accepted()
+        return push.receive(body, self._store_message, again=(Unavailable, NotPutAway))
 
     def _store_message(self, delivered: push.Push) -> None:
         try:
