@@ -88,6 +88,7 @@ class Replay:
             if self.on_up is not None:
                 self.on_up(stack)
             tally = Tally(stack)
+            tally.forget_warm_up()
             killer = None
             if self.chaos is not None:
                 feed = stack.settings.feed

@@ -46,6 +46,12 @@ class Tally:
         self.outcome = ""
         self.problems: Counter[str] = Counter()
 
+    def forget_warm_up(self) -> None:
+        """Leaves aside what has been logged so far: the stack's own first requests, which are no pushes."""
+        self.read()
+        self.firestore.clear()
+        self.problems.clear()
+
     def read(self) -> None:
         """Takes in what has been logged since the last call."""
         for process in (*POLLERS, "writer", "recorder"):
