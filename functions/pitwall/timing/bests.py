@@ -44,15 +44,17 @@ def _unseen(car: Car, told: Best) -> bool:
 
 
 def was_best(car: Car, lap: Lap) -> bool:
-    """Whether `lap` was the car's best when it was set."""
+    """Whether `lap` was the car's best when it was set; in qualifying, of its part, as the feed marks it."""
     if lap.time is None or not _counts(car, lap):
         return False
     earlier = [
         other.time
         for other in car.laps.values()
-        if other.number < lap.number and other.time is not None and _counts(car, other)
+        if other.number < lap.number and other.part == lap.part and other.time is not None and _counts(car, other)
     ]
-    earlier += [told.time for told in car.told_bests.values() if _unseen(car, told) and (told.lap or 0) < lap.number]
+    told = car.told_bests.get(lap.part or 0)
+    if told is not None and _unseen(car, told) and (told.lap or 0) < lap.number:
+        earlier.append(told.time)
     return not earlier or lap.time < min(earlier)
 
 

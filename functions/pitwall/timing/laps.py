@@ -14,6 +14,9 @@ equal to the one before it is not sent at all. The rules here and where they wer
 - A lap without a time has the time before it, if its sectors add up to it; else the sum of its sectors.
 - Times over 150 s, of laps with a red flag or a break between qualifying parts in them, and of laps
   that began in the pits of practice or qualifying count only if the sectors add up to them.
+- A counter that runs back brings what belongs to a lap already over, until it returns (Hungaroring 2020: for four
+  seconds, with the time of two laps ago) or, where it does not, for a while (Imola 2025: a best lap was taken back).
+- After a connection was lost a snapshot shows the last lap whole until the car reaches sector 1 of the next.
 """
 
 from __future__ import annotations
@@ -22,8 +25,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pitwall.timing.merge import items
-from pitwall.timing.records import Car, Lap, OpenLap
-from pitwall.timing.values import duration_ms, integer
+from pitwall.timing.records import Car, Lap, OpenLap, PitVisit
+from pitwall.timing.values import duration_ms, flag, integer
 
 LATE_MS = 15_000
 """How long after the crossing what belongs to a lap may come."""
@@ -31,6 +34,10 @@ CORRECTION_MS = 10_000
 """How long after the crossing another lap time is a correction and not the next lap's."""
 SAME_CROSSING_MS = 30_000
 """A counter that ran back and returns within this was never wrong."""
+PAST_MS = 10_000
+"""How long after the counter ran back what is told may belong to a lap already over."""
+EARLY_MS = 30_000
+"""How long before the crossing the time of a lap may come."""
 EXIT_MS = 2_000
 """The counter and the flag that the car left the pits may come this far apart."""
 MUCH_TOO_LATE_MS = 5_000
@@ -84,12 +91,40 @@ def laps_completed(car: Car, race: bool) -> int | None:
     return max(car.open.number - 1, 0)
 
 
-def join(car: Car, counter: int, rules: LapRules) -> None:
-    """A car first seen in a snapshot: on the lap its counter says, begun at an unknown instant."""
+def join(car: Car, merged: Mapping[str, Any], at: int, rules: LapRules) -> None:
+    """A car first seen in a snapshot in mid-session: on the lap its counter says, begun at an unknown instant.
+
+    merged: the car's line as the snapshot has it. Before the start there is nothing to join.
+    """
+    counter = integer(merged.get("NumberOfLaps"))
     car.counter = counter
-    if counter > 0:
+    if not rules.running or (rules.race and any(flag(merged.get(key)) for key in ("Stopped", "Retired"))):
+        return
+    if rules.race:
+        begin(car, (counter or 0) + 1, rules.started_at if not counter else None)
+    elif counter is not None and counter > 0:
+        # In the pits the lap it came in on is over, and was told before this.
+        car.lap_in_lane = car.in_pit
+        begin(car, counter + 1 if car.in_pit else counter, None)
+    if counter is not None and counter > 0:
         car.joined_at = counter
-    begin(car, counter + 1 if rules.race else counter, None)
+        if not car.lap_in_lane:
+            _begun_before(car, merged)
+        if flag(merged.get("PitOut")):
+            car.visits.append(PitVisit(out_at=at))
+
+
+def _shown(merged: Mapping[str, Any]) -> list[int | None]:
+    """The three sector times a car's line shows."""
+    sectors = dict(items(merged.get("Sectors")))
+    return [duration_ms(sector.get("Value")) if isinstance(sector := sectors.get(i), dict) else None for i in range(3)]
+
+
+def _begun_before(car: Car, merged: Mapping[str, Any]) -> None:
+    """Sectors a snapshot shows of the lap the car is on: the last lap's are cleared when sector 1 is reached."""
+    sectors = _shown(merged)
+    if car.open is not None and sectors[2] is None:
+        car.open.sectors = sectors
 
 
 def begin(car: Car, number: int, at: int | None) -> None:
@@ -97,33 +132,39 @@ def begin(car: Car, number: int, at: int | None) -> None:
     car.open = OpenLap(number=number, started_at=at)
 
 
-def read(car: Car, line: Mapping[str, Any], merged: Mapping[str, Any], at: int, rules: LapRules) -> set[int]:
+def read(
+    car: Car, line: Mapping[str, Any], merged: Mapping[str, Any], at: int, rules: LapRules, snapshot: bool = False
+) -> set[int]:
     """Takes one delta of a car's TimingData line into its laps; returns the numbers of laps to report.
 
     line: the delta; for a snapshot, what differs from what was known. merged: the car's line after
     the delta was merged. at: the message's instant, ms.
     """
     touched: set[int] = set()
+    counter = integer(line.get("NumberOfLaps"))
+    if car.open is None and rules.race and rules.running and car.counter is None and rules.started_at is not None:
+        begin(car, 1, rules.started_at)
+    if _of_the_past(car, counter, at):
+        return touched
+    crossing = counter is not None and (car.counter is None or counter > car.counter)
+    if counter is not None and crossing and snapshot and car.open is not None:
+        _resume(car, merged, counter, at, rules, touched)
+        return touched
+
     sectors, speeds = times_in(line)
     time = last_lap_time(line)
-    counter = integer(line.get("NumberOfLaps"))
-
-    if rules.race and car.open is None and rules.running and car.counter is None and rules.started_at is not None:
-        begin(car, 1, rules.started_at)
-
-    crossing = counter is not None and counter != car.counter and _is_crossing(car, counter, at)
     if counter is None or not crossing:
-        _read_sectors(car, sectors, speeds, merged, at, touched)
-        if counter is not None:
-            car.counter = counter
+        if sectors or speeds:
+            _read_sectors(car, sectors, speeds, merged, at, touched)
         if time is not None:
-            _read_time(car, time, at, rules, touched)
+            _read_time(car, time, merged, at, rules, touched)
     else:
         # Sector 3 and the speed at the line in the message of the crossing belong to the lap that
         # ends; sector 1, if it came in the same message, to the one that begins.
-        ending = {index: value for index, value in sectors.items() if index != 0 and value != ""}
         if not car.lap_in_lane:
+            ending = {index: value for index, value in sectors.items() if index != 0 and value != ""}
             _read_sectors(car, ending, {k: v for k, v in speeds.items() if v != ""}, merged, at, touched)
+            _unsent_speeds(car, merged)
         _cross(car, counter, time, at, rules, touched)
         rest = {index: value for index, value in sectors.items() if index == 0}
         if rest:
@@ -132,13 +173,64 @@ def read(car: Car, line: Mapping[str, Any], merged: Mapping[str, Any], at: int, 
     return touched
 
 
-def _is_crossing(car: Car, counter: int, at: int) -> bool:
-    """Whether this change of the counter is a crossing; a counter that runs back is none."""
-    if car.counter is not None and counter <= car.counter:
-        return False  # it ran back, and with it what the feed says of the laps it takes back (see bests)
-    last = car.laps.get(counter)
-    ran_back = last is not None and last.finished and at - (last.ended_at or 0) < SAME_CROSSING_MS
-    return not ran_back
+def _of_the_past(car: Car, counter: int | None, at: int) -> bool:
+    """Whether what comes now belongs to a lap already over, because the counter ran back."""
+    if counter is not None and car.counter is not None and counter < car.counter:
+        if car.ran_back is None:
+            car.ran_back = (car.counter, at)
+        car.counter = counter
+        return True
+    if car.ran_back is None:
+        return False
+    top, since = car.ran_back
+    if counter is not None and counter >= top and at - since < SAME_CROSSING_MS:
+        car.counter, car.ran_back = top, None  # it returned: nothing had happened
+        return False
+    if counter is not None and counter > (car.counter or 0):
+        car.ran_back = None
+        return False
+    return at - since < PAST_MS
+
+
+def _unsent_speeds(car: Car, merged: Mapping[str, Any]) -> None:
+    """Speeds equal to the lap before are not sent again; what is shown and was not cleared is of this lap."""
+    traps = merged.get("Speeds")
+    if car.open is None or not isinstance(traps, dict):
+        return
+    for trap in SPEED_TRAPS:
+        shown = traps.get(trap)
+        if trap not in car.open.speeds and isinstance(shown, dict):
+            kph = integer(shown.get("Value"))
+            if kph is not None:
+                car.open.speeds[trap] = kph
+
+
+def _resume(car: Car, merged: Mapping[str, Any], counter: int, at: int, rules: LapRules, touched: set[int]) -> None:
+    """Crossings were missed: of the laps since, only the last can be told, by what the feed still shows of it."""
+    settle(car, touched)
+    if car.open is not None and not rules.race and _in_lane_since_it_began(car, car.open):
+        _end_in_lane(car, car.open, rules, touched)
+    car.counter = counter
+    shown, time = _shown(merged), last_lap_time(merged)
+    whole = shown[2] is not None
+    known = [sector for sector in shown if sector is not None]
+    borne_out = time is not None and len(known) == 3 and abs(sum(known) - time) <= TOLERANCE_MS
+    in_lane = not rules.race and car.in_pit
+    last = counter if rules.race or in_lane else counter - 1
+    lap = car.open
+    if lap is None or lap.number != last:
+        car.open = lap = OpenLap(number=last)
+    if borne_out:
+        lap.sectors = shown
+    told = borne_out or (rules.race and not whole)
+    if not (rules.race and (car.flagged or not rules.running)) and (rules.race or borne_out) and last not in car.laps:
+        _complete(car, last, time if told else None, at, rules, touched)
+        _take_flag(car, counter, at, rules)
+        settle(car, touched)
+    begin(car, last + 1, at if in_lane else _ended(car, last))
+    car.lap_in_lane = in_lane
+    if not in_lane:
+        _begun_before(car, merged)
 
 
 def _read_sectors(
@@ -161,6 +253,8 @@ def _read_sectors(
                 _fill(car, done, touched)
         elif lap is not None:
             lap.sectors[index] = ms
+            if index == 2 and lap.line_at is None:
+                lap.line_at = at
     if (
         lap is not None
         and 0 not in sectors
@@ -202,7 +296,7 @@ def _belongs_to(done: Lap, lap: OpenLap | None, index: int) -> bool:
     return lap.sectors[0] is None and done.sectors[1] is None
 
 
-def _read_time(car: Car, time: int, at: int, rules: LapRules, touched: set[int]) -> None:
+def _read_time(car: Car, time: int, merged: Mapping[str, Any], at: int, rules: LapRules, touched: set[int]) -> None:
     """A lap time in a message without a crossing."""
     done = car.laps.get(car.waiting) if car.waiting is not None else None
     if done is not None and done.ended_at is not None:
@@ -217,11 +311,13 @@ def _read_time(car: Car, time: int, at: int, rules: LapRules, touched: set[int])
     if lap is None:
         return
     if not rules.race and car.in_pit and not car.lap_in_lane:
+        _unsent_speeds(car, merged)
         _complete(car, lap.number, time, at, rules, touched)
         car.lap_in_lane = True
         begin(car, lap.number + 1, at)
         return
     lap.early_time, lap.early_at = time, at
+    lap.line_at = lap.line_at if lap.line_at is not None else at
 
 
 def _cross(car: Car, counter: int, time: int | None, at: int, rules: LapRules, touched: set[int]) -> None:
@@ -237,15 +333,17 @@ def _cross(car: Car, counter: int, time: int | None, at: int, rules: LapRules, t
             # Crossings were lost: what was gathered belongs to no one lap for certain.
             car.open = OpenLap(number=counter) if lap.number < counter else lap
         if lap is not None and lap.number > counter:
+            # The counter ran back and stayed there: the lap is driven again, unless it was timed whole before.
+            driven = car.laps.get(counter)
+            if driven is not None and driven.time_source == "feed" and None not in driven.sectors:
+                begin(car, lap.number, at)
+                return
             car.laps.pop(counter, None)
             car.open = OpenLap(number=counter, started_at=_ended(car, counter - 1))
         if not joined or time is not None:
             _complete(car, counter, time, at, rules, touched)
         begin(car, counter + 1, _ended(car, counter) or at)
-        if rules.finished_at is not None and at >= rules.finished_at:
-            car.flagged = True
-        if rules.total_laps is not None and counter >= rules.total_laps:
-            car.flagged = True
+        _take_flag(car, counter, at, rules)
         return
     lap = car.open
     if car.lap_in_lane:
@@ -264,6 +362,16 @@ def _cross(car: Car, counter: int, time: int | None, at: int, rules: LapRules, t
         begin(car, counter, at)
 
 
+def _take_flag(car: Car, counter: int, at: int, rules: LapRules) -> None:
+    """The chequered flag falls when the first car has done all laps, or as the session's status says."""
+    if not rules.race:
+        return
+    if rules.total_laps is not None and counter >= rules.total_laps and rules.finished_at is None:
+        rules.finished_at = at
+    if rules.finished_at is not None and at >= rules.finished_at:
+        car.flagged = True
+
+
 def _end_at_pit_entry(car: Car, lap: Lap) -> None:
     """A lap of practice that never reached the line ended where the car came in, not where it left again."""
     if lap.pit_in and lap.sectors[2] is None and lap.time is None and car.visits[-1].in_at is not None:
@@ -279,10 +387,12 @@ def _complete(car: Car, number: int, time: int | None, at: int, rules: LapRules,
     """The open lap is over, as lap `number`."""
     opened = car.open or OpenLap(number=number)
     settle(car, touched)
+    # The counter may rise seconds after sector 3 or the time were told: the first of them is the crossing.
+    crossed = opened.line_at if opened.line_at is not None and at - opened.line_at <= EARLY_MS else at
     lap = Lap(
         number=number,
         started_at=opened.started_at,
-        ended_at=at,
+        ended_at=crossed,
         sectors=opened.sectors,
         speeds=opened.speeds,
         gap_ms=car.gap_ms,
@@ -295,7 +405,7 @@ def _complete(car: Car, number: int, time: int | None, at: int, rules: LapRules,
     _derive_first(lap, rules)
     car.laps[number] = lap
     car.waiting = number
-    if time is None and opened.early_time is not None and at - opened.early_at <= SAME_CROSSING_MS:
+    if time is None and opened.early_time is not None and at - opened.early_at <= EARLY_MS:
         time = opened.early_time
     if time is not None:
         _accept(car, lap, time, rules, touched)
@@ -305,7 +415,11 @@ def _complete(car: Car, number: int, time: int | None, at: int, rules: LapRules,
 
 def _pits(car: Car, lap: Lap, rules: LapRules) -> None:
     """Whether the car left the pits on this lap, and came in at its end."""
-    begun = lap.started_at if lap.started_at is not None else 0
+    begun = lap.started_at
+    if begun is None:
+        begun = max(
+            (o.ended_at for o in car.laps.values() if o.ended_at is not None and o.number < lap.number), default=0
+        )
     ended = lap.ended_at if lap.ended_at is not None else begun
     for visit in car.visits:
         # A lap that ended in the lane and the visit it ended with overlap: the way out is the next lap's.
@@ -322,7 +436,11 @@ def _accept(car: Car, lap: Lap, time: int, rules: LapRules, touched: set[int]) -
     """A lap time of the feed, if it can be believed."""
     known = [sector for sector in lap.sectors if sector is not None]
     borne_out = len(known) == 3 and abs(sum(known) - time) <= TOLERANCE_MS
-    doubtful = lap.aborted or time > LONG_LAP_MS or (lap.pit_out and not rules.race)
+    if rules.race:
+        possible = len(known) < 3 and sum(known) < time
+        doubtful = time > LONG_LAP_MS or (lap.aborted and not possible)
+    else:
+        doubtful = time > LONG_LAP_MS or lap.aborted or lap.pit_out
     if doubtful and not borne_out:
         lap.refused = time
         if lap.number in car.told:
@@ -355,7 +473,7 @@ def _fill(car: Car, lap: Lap, touched: set[int]) -> None:
     known = [sector for sector in lap.sectors if sector is not None]
     if lap.refused is not None and len(known) == 3 and abs(sum(known) - lap.refused) <= TOLERANCE_MS:
         lap.time, lap.time_source, lap.refused = lap.refused, "feed", None
-    if lap.time is not None and lap.time_source == "feed" and len(known) == 2:
+    if lap.time is not None and lap.time_source == "feed" and len(known) == 2 and not lap.aborted:
         missing = lap.time - sum(known)
         if missing > 0:
             lap.sectors[lap.sectors.index(None)] = missing
@@ -393,10 +511,18 @@ def settle(car: Car, touched: set[int]) -> None:
     car.waiting = None
     if done is None:
         return
-    if done.time is None and done.refused is None:
+    if done.time is None and (done.refused is None or _took_its_sectors(done)):
         _derive(car, done)
     if done.number not in car.told:
         tell(car, done, touched)
+
+
+def _took_its_sectors(lap: Lap) -> bool:
+    """Whether a lap took as long as its sectors say, though the feed gave it another time."""
+    known = [sector for sector in lap.sectors if sector is not None]
+    if len(known) < 3 or lap.started_at is None or lap.ended_at is None:
+        return False
+    return abs(lap.ended_at - lap.started_at - sum(known)) <= MUCH_TOO_LATE_MS
 
 
 def _derive(car: Car, lap: Lap) -> None:
@@ -424,13 +550,20 @@ def _derive_first(lap: Lap, rules: LapRules) -> None:
         lap.time, lap.time_source = lap.ended_at - rules.started_at, "derived"
 
 
-def stop_on_track(car: Car, rules: LapRules, at: int, touched: set[int]) -> None:
-    """A car stopped or retired on a lap of a race: the lap is kept, without a time.
+def end_early(car: Car, rules: LapRules, at: int, touched: set[int]) -> None:
+    """A car stopped or retired, on the track or in the pits: the lap it was on is kept, without a time.
 
-    A car that never completed a lap has none; neither has one in the pits or past the flag.
+    A car that never completed a lap has none; neither has one past the flag, nor one that came into the pits at
+    the end of a lap it completed. at: the instant; outside a race, of the chequered flag.
     """
     lap = car.open
-    if not rules.race or lap is None or not car.laps or car.in_pit or car.flagged or lap.number in car.laps:
+    if lap is None or car.flagged or lap.number in car.laps:
+        return
+    if not rules.race and (car.in_pit or lap.started_at is None or lap.started_at >= at):
+        return
+    if not car.laps and car.joined_at is None:
+        return
+    if car.in_pit and all(sector is None for sector in lap.sectors):
         return
     if rules.total_laps is not None and lap.number > rules.total_laps:
         return
@@ -438,32 +571,42 @@ def stop_on_track(car: Car, rules: LapRules, at: int, touched: set[int]) -> None
     stopped = Lap(
         number=lap.number,
         started_at=lap.started_at,
-        ended_at=at,
+        ended_at=car.visits[-1].in_at if car.in_pit and car.visits else at,
         sectors=list(lap.sectors),
         speeds=dict(lap.speeds),
         stint=car.stint,
         finished=False,
     )
     _pits(car, stopped, rules)
-    if stopped.pit_in and not stopped.pit_out:
-        return
     car.laps[lap.number] = stopped
     tell(car, stopped, touched)
 
 
-def end_in_pits(car: Car, rules: LapRules, touched: set[int]) -> None:
-    """Practice or qualifying is over: the lap a car came in on ended in the pits, though it never crossed the line."""
+def end_in_pits(car: Car, rules: LapRules, first_end: int | None, touched: set[int]) -> None:
+    """Practice or qualifying is over: the lap a car came in on ended in the pits, though it never crossed the line.
+
+    first_end: when the session, or the first part of qualifying, was flagged off. A lap begun after it of which the
+    feed shows nothing was none: a car driven from the line to where the first three park.
+    """
     lap = car.open
-    if lap is None or car.lap_in_lane or lap.number in car.laps or lap.number < 1 or not car.visits:
+    if lap is None or not _in_lane_since_it_began(car, lap) or car.visits[-1].out_at is not None:
         return
-    visit = car.visits[-1]
-    if (
-        visit.in_at is None
-        or visit.out_at is not None
-        or (lap.started_at is not None and visit.in_at <= lap.started_at)
-    ):
-        return
-    _complete(car, lap.number, None, visit.in_at, rules, touched)
+    began_before = first_end is not None and lap.started_at is not None and lap.started_at < first_end
+    if began_before or lap.speeds or any(sector is not None for sector in lap.sectors):
+        _end_in_lane(car, lap, rules, touched)
+
+
+def _in_lane_since_it_began(car: Car, lap: OpenLap) -> bool:
+    """Whether a lap of practice or qualifying is over because the car came into the pits on it, and is not told yet."""
+    if car.lap_in_lane or lap.number in car.laps or lap.number < 1 or not car.visits:
+        return False
+    came_in = car.visits[-1].in_at
+    return came_in is not None and (lap.started_at is None or came_in > lap.started_at)
+
+
+def _end_in_lane(car: Car, lap: OpenLap, rules: LapRules, touched: set[int]) -> None:
+    came_in = car.visits[-1].in_at or 0
+    _complete(car, lap.number, None, came_in, rules, touched)
     settle(car, touched)
-    begin(car, lap.number + 1, visit.in_at)
+    begin(car, lap.number + 1, came_in)
     car.lap_in_lane = True

@@ -47,6 +47,8 @@ class OpenLap(Struct, array_like=True):
     early_time: int | None = None
     """A lap time that came before the crossing it belongs to."""
     early_at: int = 0
+    line_at: int | None = None
+    """When sector 3 or the lap time came first, if that was before the counter rose."""
     aborted: bool = False
 
 
@@ -58,6 +60,8 @@ class Stint(Struct, array_like=True):
     start_age: int | None = None
     total_laps: int | None = None
     same_tyres: bool = False
+    counted_to: int | None = None
+    """Laps the car had completed when `total_laps` was told."""
 
 
 class PitVisit(Struct, array_like=True):
@@ -89,6 +93,8 @@ class Car(Struct):
     number: str
     counter: int | None = None
     """The feed's NumberOfLaps as last told."""
+    ran_back: tuple[int, int] | None = None
+    """What the counter had been before it ran back, and when it did; None while it is what it was."""
     open: OpenLap | None = None
     joined_at: int | None = None
     """The counter when the car was first seen, where that was in mid-session."""

@@ -319,25 +319,23 @@ class SessionState:
         self._merge("SessionStatus", payload, message)
         status = text(self.data.topics["SessionStatus"].get("Status"))
         if status is not None:
-            self._new_status(status, message.at, told=True)
+            self._new_status(status, message.at, told=not message.snapshot)
 
     def _new_status(self, status: str, at: int, told: bool) -> None:
         data = self.data
-        if data.session_status and data.session_status[-1].data.get("Status") == status:
+        before = text(data.session_status[-1].data.get("Status")) if data.session_status else None
+        if before == status:
             return
         data.session_status.append(SeriesItem(at, {"Status": status}))
         self._note(change.SESSION_STATUS, len(data.session_status) - 1)
         self._note(change.SESSION)
         if status == "Started":
-            none_yet = not any(car.laps for car in data.cars.values())
-            if told and (data.started_at is None or none_yet):
-                # A start that was called off before anyone finished a lap was none.
+            if told and self._is_the_start(before):
                 data.started_at = at
-                for car in data.cars.values():
-                    if car.joined_at is None and self.rules.race:
-                        # Whatever was counted on the way to the grid was no lap.
-                        car.counter = None
-                        laps.begin(car, 1, at)
+                for car in data.cars.values() if self.rules.race else ():
+                    # Whatever was counted on the way to the grid was no lap.
+                    car.counter = car.joined_at = car.ran_back = None
+                    laps.begin(car, 1, at)
             data.finished_at = None
         elif status in OVER and data.finished_at is None:
             data.finished_at = at
@@ -345,15 +343,30 @@ class SessionState:
             self._break_laps()
         self._refresh_rules()
         if status in ("Finalised", "Ends"):
-            self._settle_all()
+            self._settle_all(over=True)
 
-    def _settle_all(self) -> None:
-        """The session is over: laps still waiting are reported as they are, and every driver as it stands."""
+    def _is_the_start(self, before: str | None) -> bool:
+        """Whether `Started` after the status `before` starts the session; a start called off in lap 1 was none."""
+        cars = self.data.cars.values()
+        if any(car.laps for car in cars):
+            return False
+        return before == "Inactive" or not any(car.joined_at is not None for car in cars)
+
+    def _settle_all(self, over: bool = False) -> None:
+        """Laps still waiting are reported as they are, and every driver as it stands.
+
+        over: the session is, for certain: a car that did not take the flag ended its race on the lap it was on.
+        """
+        ends = [item.at for item in self.data.session_status if item.data.get("Status") == "Finished"]
         for car in self.data.cars.values():
             touched: set[int] = set()
             laps.settle(car, touched)
             if not self.rules.race:
-                laps.end_in_pits(car, self.rules, touched)
+                laps.end_in_pits(car, self.rules, min(ends, default=None), touched)
+                if over and any(flag(self.line(car.number).get(key)) for key in ("Stopped", "Retired")):
+                    laps.end_early(car, self.rules, min(ends, default=self.data.last_at), touched)
+            elif over and self.data.finished_at is not None:
+                laps.end_early(car, self.rules, self.data.finished_at, touched)
             self._lap_changes(car, touched)
             self._note(change.DRIVER, car.number)
 
@@ -435,26 +448,20 @@ class SessionState:
         if _shows_in_segments(line):
             self._note(change.SEGMENTS)
         self._gaps(car, line, merged)
-        counter = integer(merged.get("NumberOfLaps"))
         in_pit = flag(line.get("InPit"))
-        if message.snapshot and first:
-            car.in_pit = bool(in_pit)
-            if counter is not None:
-                laps.join(car, counter, self.rules)
-            elif self.rules.race and self.data.started_at is not None:
-                laps.begin(car, 1, self.data.started_at)
+        if first and in_pit:
+            car.in_pit = True
+        elif in_pit is not None and in_pit != car.in_pit and not (message.snapshot and first):
+            (stints.enter if in_pit else stints.leave)(car, message.at)
+        if message.snapshot and car.open is None:
+            laps.join(car, merged, message.at, self.rules)
+            self._join_stint(car)
         else:
-            if in_pit is not None and in_pit != car.in_pit:
-                if first and in_pit:
-                    car.in_pit = True
-                elif in_pit:
-                    stints.enter(car, message.at)
-                else:
-                    stints.leave(car, message.at)
-            self._lap_changes(car, laps.read(car, line, merged, message.at, self.rules))
+            self._lap_changes(car, laps.read(car, line, merged, message.at, self.rules, message.snapshot))
+            self.data.finished_at = self.rules.finished_at
         if any(flag(line.get(key)) for key in ("Stopped", "Retired")):
             touched: set[int] = set()
-            laps.stop_on_track(car, self.rules, message.at, touched)
+            laps.end_early(car, self.rules, message.at, touched)
             self._lap_changes(car, touched)
         if any(key in line for key in ("Stopped", "Retired", "KnockedOut")):
             self._note(change.DRIVER, number)
@@ -462,6 +469,11 @@ class SessionState:
         if told:
             self._note(change.TYRES)
         self._lap_changes(car, changed & car.told)
+
+    def _join_stint(self, car: Car) -> None:
+        """The set a car runs on that was first seen in mid-session, once its line and its stints are both known."""
+        if car.joined_at is not None and not car.laps:
+            stints.join(car, integer(self.line(car.number).get("NumberOfPitStops")), self.rules.race)
 
     def _gaps(self, car: Car, line: Mapping[str, Any], merged: Mapping[str, Any]) -> None:
         """Gap and interval. Nothing between two values is no value: all gaps collapse for a moment at the line."""
@@ -502,8 +514,10 @@ class SessionState:
             if "Stints" in line:
                 car = self._car(number)
                 told, touched = stints.read(
-                    car, line["Stints"], merged[number].get("Stints"), message.at, self.rules.running, message.snapshot
+                    car, line["Stints"], merged[number].get("Stints"), message.at, self.rules.running, self.rules.race
                 )
+                if message.snapshot:
+                    self._join_stint(car)
                 if told:
                     self._note(change.TYRES)
                 for lap in touched:

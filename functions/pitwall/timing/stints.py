@@ -18,7 +18,7 @@ NEW_STINT_MS = 300_000
 """How long after leaving the pits a set of tyres is still the one fitted there (Baku 2018: two and a half minutes)."""
 
 
-def read(car: Car, delta: Any, merged: Any, at: int, running: bool, snapshot: bool) -> tuple[bool, set[int]]:
+def read(car: Car, delta: Any, merged: Any, at: int, running: bool, race: bool) -> tuple[bool, set[int]]:
     """Takes a delta of a car's Stints; returns whether anything changed, and the laps it changes.
 
     delta: list (whole) or dict of indexes. merged: the list after the merge. running: the session has begun.
@@ -26,11 +26,14 @@ def read(car: Car, delta: Any, merged: Any, at: int, running: bool, snapshot: bo
     stints = [_stint(item) for _, item in items(merged)]
     # A list resent shorter takes nothing away from the laps already driven.
     stints += car.stints[len(stints) :]
+    completed = _completed(car, race)
+    for before, now in zip(car.stints, stints, strict=False):
+        now.counted_to = before.counted_to if now.total_laps == before.total_laps else completed
+    for now in stints[len(car.stints) :]:
+        now.counted_to = completed
     if stints == car.stints:
         return False, set()
     laps: set[int] = set()
-    if snapshot and running and not car.laps:
-        car.stint = max((index for index, stint in enumerate(stints) if _driven(stint)), default=car.stint)
     for index in (index for index, item in items(delta) if isinstance(item, dict) and index < len(stints)):
         before = car.stints[index] if index < len(car.stints) else Stint()
         now = stints[index]
@@ -38,17 +41,69 @@ def read(car: Car, delta: Any, merged: Any, at: int, running: bool, snapshot: bo
         rose = before.total_laps is not None and (now.total_laps or 0) > before.total_laps
         if index > car.stint and running and (rose or (fitted and _lately_in_pits(car, at))):
             car.stint = index
-            laps |= _laps_since_visit(car, index)
+            laps |= _laps_since_visit(car, index) if _lately_in_pits(car, at) else _last_laps(car, index, now)
+        elif index < car.stint and rose and _counts_alone(car, stints, completed):
+            laps |= _step_back(car, index)
         if index == car.stint and index > 0 and car.visits and not now.same_tyres and (fitted or rose):
             car.visits[-1].new_stint = True
-        if fitted:
+        if fitted or _begin_unseen(car, index):
             laps |= {lap.number for lap in car.laps.values() if lap.stint == index}
     car.stints = stints
     return True, laps
 
 
+def join(car: Car, pit_stops: int | None, race: bool) -> None:
+    """The stint of a car first seen in mid-session. pit_stops: how often the feed says it came in.
+
+    It is the last in the list; in a race one not driven yet may only be planned, if the car has not stopped for it.
+    """
+    last = len(car.stints) - 1
+    driven = max((index for index, stint in enumerate(car.stints) if _driven(stint)), default=0)
+    car.stint = max(driven, min(last, pit_stops or 0) if race else last, 0)
+
+
+def _completed(car: Car, race: bool) -> int | None:
+    """Laps a car has completed; one that came into the pits outside a race has, though the feed may not say so yet."""
+    if car.open is None:
+        return None
+    return car.open.number - (0 if car.in_pit and not race and not car.lap_in_lane else 1)
+
+
+def _counts_alone(car: Car, stints: list[Stint], completed: int | None) -> bool:
+    """Whether the feed goes on counting laps on an earlier set only: the car never had the later one."""
+    visit = car.visits[-1] if car.visits else None
+    if visit is None or visit.lap is None or completed is None or completed < visit.lap + 2:
+        return False
+    return car.stint >= len(car.stints) or stints[car.stint].total_laps == car.stints[car.stint].total_laps
+
+
+def _step_back(car: Car, index: int) -> set[int]:
+    """Baku 2018, car 7: one stop was listed as two sets, the second marked as not changed and not counted on."""
+    wrong = {number for number, lap in car.laps.items() if lap.stint == car.stint}
+    for number in wrong:
+        car.laps[number].stint = index
+    car.stint = index
+    car.visits[-1].fitted = index
+    return wrong
+
+
 def _driven(stint: Stint) -> bool:
     return stint.total_laps is not None and stint.total_laps > (stint.start_age or 0)
+
+
+def _begin_unseen(car: Car, index: int) -> bool:
+    """Whether the first lap of a stint is not known: this state joined in it, or lost the connection for a while."""
+    first = min((number for number, lap in car.laps.items() if lap.stint == index), default=1)
+    return first != 1 and first - 1 not in car.laps
+
+
+def _last_laps(car: Car, index: int, stint: Stint) -> set[int]:
+    """Laps driven on a set whose stop was not seen (a message or the connection was lost): as many as it counts."""
+    driven = (stint.total_laps or 0) - (stint.start_age or 0)
+    numbers = {number for number in car.laps if stint.counted_to is not None and number > stint.counted_to - driven}
+    for number in numbers:
+        car.laps[number].stint = index
+    return numbers
 
 
 def _laps_since_visit(car: Car, stint: int) -> set[int]:
@@ -121,12 +176,16 @@ def is_stop(visit: PitVisit) -> bool:
 def age_at(car: Car, lap: Lap) -> int | None:
     """Laps on the tyres at the end of `lap`, those before this session included.
 
-    None where it cannot be told: the set is not known, or this state joined in the middle of its stint.
+    None where it cannot be told: the set is not known, nor how far it was when this state joined.
     """
     if lap.stint is None or lap.stint >= len(car.stints):
         return None
-    start = car.stints[lap.stint].start_age
-    first = min((other.number for other in car.laps.values() if other.stint == lap.stint), default=lap.number)
-    if start is None or (car.joined_at is not None and first == min(car.laps)):
+    stint = car.stints[lap.stint]
+    if _begin_unseen(car, lap.stint):
+        if stint.total_laps is None or stint.counted_to is None:
+            return None
+        return stint.total_laps - stint.counted_to + lap.number
+    if stint.start_age is None:
         return None
-    return start + lap.number - first + 1
+    first = min((other.number for other in car.laps.values() if other.stint == lap.stint), default=lap.number)
+    return stint.start_age + lap.number - first + 1
