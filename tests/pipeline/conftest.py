@@ -111,7 +111,7 @@ def message_of(documents: dict[str, Any], seq: int, epoch: int = 1, session: str
 SESSION_INFO = {"Key": 7001, "Type": "Race", "Name": "Race", "Path": "2031/a/b/"}
 
 
-def little_race(laps: int = 12, cars: int = 3) -> list[Message]:
+def little_race(laps: int = 8, cars: int = 3) -> list[Message]:
     """Some minutes of an invented race: laps of 20 s, a message every second or so."""
     messages = [
         Message("SessionInfo", SESSION_INFO, START),

@@ -193,7 +193,7 @@ class Crash(BaseException):
     """The instance is gone: nothing after this happens."""
 
 
-@pytest.mark.parametrize(("at_publish", "checkpoint_s"), [(1, 0.02), (40, 0.02), (75, 0.02), (100, 0.02), (75, 30.0)])
+@pytest.mark.parametrize(("at_publish", "checkpoint_s"), [(1, 0.02), (30, 0.02), (50, 0.02), (66, 0.02), (50, 30.0)])
 def test_a_crash_between_publish_and_checkpoint_loses_and_changes_nothing(
     settings: Settings,
     database: Database,
