@@ -120,6 +120,10 @@ def _meeting(info: Mapping[str, Any]) -> documents.Meeting | UnsetType:
 def _lap_count(state: SessionState) -> documents.LapCount | UnsetType:
     count = _topic(state, "LapCount")
     current, total = integer(count.get("CurrentLap")), integer(count.get("TotalLaps"))
+    if current is None:
+        # Captures without LapCount (São Paulo 2025): the leader's lap is in SessionData too.
+        series = items(_topic(state, "SessionData").get("Series"))
+        current = max((integer(_mapping(item).get("Lap")) or 0 for _, item in series), default=0) or None
     return UNSET if current is None and total is None else documents.LapCount(current=_set(current), total=_set(total))
 
 

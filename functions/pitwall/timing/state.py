@@ -34,6 +34,8 @@ KNOWN_TOPICS = frozenset(
 LIVE = frozenset({"Started", "Aborted"})
 OVER = frozenset({"Finished", "Finalised", "Ends"})
 RED = "5"
+TRACK_CODES = {"AllClear": "1", "Yellow": "2", "SCDeployed": "4", "Red": RED, "VSCDeployed": "6", "VSCEnding": "7"}
+"""The track's status by the name SessionData has for it."""
 MAX_CLOCK_MS = 24 * 3_600_000
 """The feed has been seen to count down 330 hours; no session has a day left."""
 
@@ -310,10 +312,23 @@ class SessionState:
         self._note(change.SESSION)
 
     def _session_data(self, payload: Any, message: Message) -> None:
-        self._merge("SessionData", payload, message)
+        delta = self._merge("SessionData", payload, message)
+        topics = self.data.topics
+        told = dict(items(topics["SessionData"].get("StatusSeries")))
+        for index, _ in items(delta.get("StatusSeries") if isinstance(delta, dict) else None):
+            item = told.get(index)
+            if not isinstance(item, dict):
+                continue
+            # A snapshot tells the statuses before it, each with its instant; else the topics of their own come too.
+            since = utc_ms(item.get("Utc")) if message.snapshot else None
+            at = since if since is not None else message.at
+            status, track = text(item.get("SessionStatus")), text(item.get("TrackStatus"))
+            if status is not None and "SessionStatus" not in topics:
+                self._new_status(status, at, told=not message.snapshot or self.data.started_at is None)
+            if track is not None and "TrackStatus" not in topics:
+                self._new_track_status(TRACK_CODES.get(track, track), track, at)
         self._refresh_rules()
-        if self.qualifying_part() is not None:
-            self._note(change.SESSION)
+        self._note(change.SESSION)
 
     def _session_status(self, payload: Any, message: Message) -> None:
         self._merge("SessionStatus", payload, message)
@@ -322,6 +337,7 @@ class SessionState:
             self._new_status(status, message.at, told=not message.snapshot)
 
     def _new_status(self, status: str, at: int, told: bool) -> None:
+        """A status of the session. told: `at` is when it came to be, and not only when this state came to know it."""
         data = self.data
         before = text(data.session_status[-1].data.get("Status")) if data.session_status else None
         if before == status:
@@ -363,8 +379,8 @@ class SessionState:
             laps.settle(car, touched)
             if not self.rules.race:
                 laps.end_in_pits(car, self.rules, min(ends, default=None), touched)
-                if over and any(flag(self.line(car.number).get(key)) for key in ("Stopped", "Retired")):
-                    laps.end_early(car, self.rules, min(ends, default=self.data.last_at), touched)
+                if over and ends and any(flag(self.line(car.number).get(key)) for key in ("Stopped", "Retired")):
+                    laps.end_early(car, self.rules, min(ends), touched)
             elif over and self.data.finished_at is not None:
                 laps.end_early(car, self.rules, self.data.finished_at, touched)
             self._lap_changes(car, touched)
@@ -377,13 +393,16 @@ class SessionState:
                 car.open.aborted = True
 
     def _track_status(self, payload: Any, message: Message) -> None:
-        before = self.data.track_status[-1].data.get("Status") if self.data.track_status else None
         self._merge("TrackStatus", payload, message)
         status = self.data.topics["TrackStatus"]
         code = text(status.get("Status"))
-        if code is None or code == before:
+        if code is not None:
+            self._new_track_status(code, text(status.get("Message")), message.at)
+
+    def _new_track_status(self, code: str, said: str | None, at: int) -> None:
+        if self.data.track_status and self.data.track_status[-1].data.get("Status") == code:
             return
-        self.data.track_status.append(SeriesItem(message.at, {"Status": code, "Message": text(status.get("Message"))}))
+        self.data.track_status.append(SeriesItem(at, {"Status": code, "Message": said}))
         self._note(change.TRACK_STATUS, len(self.data.track_status) - 1)
         self._note(change.SESSION)
         if code == RED:
