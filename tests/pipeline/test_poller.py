@@ -223,6 +223,37 @@ def test_a_crash_between_publish_and_checkpoint_loses_and_changes_nothing(
     assert deliver() == expected(recording)[1]
 
 
+def test_a_checkpoint_does_not_cover_what_pubsub_never_acknowledged(
+    settings: Settings,
+    database: Database,
+    recording: Path,
+    deliver: Callable[[], Any],
+    pubsub_emulator: Emulator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Pub/Sub is cut off, the holder reads on and checkpoints would be due; then it crashes with all that unsent."""
+    settings = quick(settings, checkpoint_s=0.05, speed=60.0)
+    offer = Reducer.offer
+    with Outage(pubsub_emulator.address) as outage, monkeypatch.context() as crashing:
+
+        def crash(self: Reducer, message: Message) -> list[Tick]:
+            if message.cursor == 30:
+                outage.cut()
+            if message.cursor == 70:
+                raise Crash
+            return offer(self, message)
+
+        crashing.setattr(Reducer, "offer", crash)
+        crashing.setenv("PUBSUB_EMULATOR_HOST", outage.address)
+        with pytest.raises(Crash):
+            run(settings, database)
+    left = Checkpoints(database, 1).load("7001")
+    assert left is not None
+    assert left.cursor <= 31
+    assert run(settings, database).outcome == "ended"
+    assert deliver() == expected(recording)[1]
+
+
 def test_a_standby_takes_over_from_a_killed_process_and_nothing_is_missing(
     settings: Settings, database: Database, recording: Path, deliver: Callable[[], Any], project: str
 ) -> None:
