@@ -36,6 +36,7 @@ OVER = frozenset({"Finished", "Finalised", "Ends"})
 RED = "5"
 TRACK_CODES = {"AllClear": "1", "Yellow": "2", "SCDeployed": "4", "Red": RED, "VSCDeployed": "6", "VSCEnding": "7"}
 """The track's status by the name SessionData has for it."""
+LOOK_MS = 1_000
 MAX_CLOCK_MS = 24 * 3_600_000
 """The feed has been seen to count down 330 hours; no session has a day left."""
 
@@ -65,6 +66,8 @@ class Data(Struct):
     """Remaining ms, running, instant."""
     position_samples: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     telemetry_samples: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    looked_at: int = 0
+    """When laps still waiting for late values were last looked after."""
     last_at: int = 0
     """Latest instant of a message."""
     changed_at: dict[str, int] = field(default_factory=dict)
@@ -199,7 +202,7 @@ class SessionState:
             rules.race = kind == "Race"
         elif isinstance(timing, dict):
             # Without SessionInfo: only a race has gaps to a leader and no best-lap differences.
-            lines = [line for line in (timing.get("Lines") or {}).values() if isinstance(line, dict)]
+            lines = [line for line in _lines(timing).values() if isinstance(line, dict)]
             rules.race = bool(lines) and any("GapToLeader" in line for line in lines)
         status = text(data.session_status[-1].data.get("Status")) if data.session_status else None
         rules.running = status is None or data.started_at is not None or status in LIVE | OVER
@@ -230,9 +233,7 @@ class SessionState:
 
     def line(self, number: str) -> Mapping[str, Any]:
         """A car's line of TimingData as merged; empty if there is none."""
-        timing = self.data.topics.get("TimingData")
-        lines = timing.get("Lines") if isinstance(timing, dict) else None
-        line = lines.get(number) if isinstance(lines, dict) else None
+        line = _lines(self.data.topics.get("TimingData")).get(number)
         return line if isinstance(line, dict) else {}
 
     def _lap_changes(self, car: Car, touched: set[int]) -> None:
@@ -288,7 +289,10 @@ class SessionState:
         return codes or ([current] if current is not None else [])
 
     def _settle_late(self, at: int) -> None:
-        """Laps whose late values have not come in time are reported as they are."""
+        """Laps whose late values have not come in time are reported as they are; looked after once a second."""
+        if 0 <= at - self.data.looked_at < LOOK_MS:
+            return
+        self.data.looked_at = at
         for car in self.data.cars.values():
             if car.waiting is not None:
                 lap = car.laps.get(car.waiting)
@@ -429,9 +433,11 @@ class SessionState:
             self._reject("bad-TimingData")
             return
         data = self.data
-        known = set((data.topics.get("TimingData") or {}).get("Lines") or {})
+        told = payload.get("Lines")
+        known = _lines(data.topics.get("TimingData"))
+        new = {number for number in told if number not in known} if isinstance(told, dict) else set()
         delta = self._merge("TimingData", payload, message)
-        if "SessionPart" in delta or "Lines" not in data.topics["TimingData"] or not known:
+        if "SessionPart" in delta or not known:
             before = self.rules.part
             self._refresh_rules()
             if before is not None and self.rules.part != before:
@@ -447,8 +453,8 @@ class SessionState:
             if not isinstance(line, dict):
                 self._reject("null-line")
                 continue
-            self._timing_line(number, line, message, first=number not in known)
-        if set(lines) - known:
+            self._timing_line(number, line, message, first=number in new)
+        if new:
             self._note(change.ENTRIES)
 
     def _new_part(self) -> None:
@@ -478,11 +484,11 @@ class SessionState:
         else:
             self._lap_changes(car, laps.read(car, line, merged, message.at, self.rules, message.snapshot))
             self.data.finished_at = self.rules.finished_at
-        if any(flag(line.get(key)) for key in ("Stopped", "Retired")):
+        if flag(line.get("Stopped")) or flag(line.get("Retired")):
             touched: set[int] = set()
             laps.end_early(car, self.rules, message.at, touched)
             self._lap_changes(car, touched)
-        if any(key in line for key in ("Stopped", "Retired", "KnockedOut")):
+        if "Stopped" in line or "Retired" in line or "KnockedOut" in line:
             self._note(change.DRIVER, number)
         told, changed = bests.read(car, line, merged)
         if told:
@@ -651,6 +657,12 @@ class SessionState:
             at = utc_ms(entry.get("Timestamp"))
             self.data.position_samples.append((at if at is not None else message.at, cars))
             self._note(change.POSITIONS)
+
+
+def _lines(timing: Any) -> Mapping[str, Any]:
+    """The cars' lines of TimingData."""
+    lines = timing.get("Lines") if isinstance(timing, dict) else None
+    return lines if isinstance(lines, dict) else {}
 
 
 def difference(before: Any, after: Any) -> Any:
