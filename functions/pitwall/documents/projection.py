@@ -162,7 +162,7 @@ def _qualifying(state: SessionState) -> documents.Qualifying | UnsetType:
 
 def _lines(state: SessionState) -> dict[str, Mapping[str, Any]]:
     lines = _mapping(_topic(state, "TimingData").get("Lines"))
-    return {number: line for number, line in lines.items() if isinstance(line, dict)}
+    return {number: line for number, line in lines.items() if isinstance(line, dict) and number in state.data.cars}
 
 
 def _best(value: Any) -> Literal["p", "o"] | UnsetType:

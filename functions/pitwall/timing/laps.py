@@ -351,6 +351,8 @@ def _cross(car: Car, counter: int, time: int | None, at: int, rules: LapRules, t
         car.lap_in_lane = False
         started = lap.started_at if lap is not None else at
         begin(car, counter, started)
+    elif before is not None and before in car.laps and car.laps[before].finished:
+        begin(car, counter, at)  # the counter had run back: the lap it counts once more keeps what it was
     elif lap is not None and before is not None and before >= 1:
         _complete(car, before, time, at, rules, touched)
         _end_at_pit_entry(car, car.laps[before])

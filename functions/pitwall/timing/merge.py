@@ -11,26 +11,31 @@ from typing import Any
 
 DELETED = "_deleted"
 KEYFRAME = "_kf"
+MAX_DEPTH = 64
+"""Levels a payload may have; the feed's have ten."""
 
 
-def merge(state: Any, delta: Any) -> Any:
+def merge(state: Any, delta: Any, depth: int = 0) -> Any:
     """Merges `delta` into `state` and returns the merged value.
 
     Dicts are changed in place; a value of another kind is replaced. An index
-    past the end of a list fills the gap with None.
+    past the end of a list fills the gap with None. Raises ValueError for a
+    payload deeper than any of the feed's.
     """
+    if depth > MAX_DEPTH:
+        raise ValueError(f"a payload of more than {MAX_DEPTH} levels")
     if isinstance(delta, dict):
         if isinstance(state, dict):
-            return _merge_dict(state, delta)
+            return _merge_dict(state, delta, depth)
         if isinstance(state, list) and _is_indexes(delta):
-            return _merge_list(state, delta)
-        return _merge_dict({}, delta)
+            return _merge_list(state, delta, depth)
+        return _merge_dict({}, delta, depth)
     if isinstance(delta, list):
-        return [merge(None, item) for item in delta]
+        return [merge(None, item, depth + 1) for item in delta]
     return delta
 
 
-def _merge_dict(state: dict[str, Any], delta: dict[str, Any]) -> dict[str, Any]:
+def _merge_dict(state: dict[str, Any], delta: dict[str, Any], depth: int) -> dict[str, Any]:
     for key, value in delta.items():
         if key == KEYFRAME:
             continue
@@ -39,7 +44,7 @@ def _merge_dict(state: dict[str, Any], delta: dict[str, Any]) -> dict[str, Any]:
                 if isinstance(gone, str):
                     state.pop(gone, None)
         elif isinstance(value, dict | list):
-            state[key] = merge(state.get(key), value)
+            state[key] = merge(state.get(key), value, depth + 1)
         else:
             state[key] = value
     return state
@@ -49,7 +54,7 @@ def _is_indexes(delta: dict[str, Any]) -> bool:
     return all(key.isdecimal() and len(key) < 5 for key in delta if key not in (DELETED, KEYFRAME))
 
 
-def _merge_list(state: list[Any], delta: dict[str, Any]) -> list[Any]:
+def _merge_list(state: list[Any], delta: dict[str, Any], depth: int) -> list[Any]:
     for key, value in delta.items():
         if key == KEYFRAME:
             continue
@@ -62,7 +67,7 @@ def _merge_list(state: list[Any], delta: dict[str, Any]) -> list[Any]:
         index = int(key)
         if index >= len(state):
             state.extend([None] * (index + 1 - len(state)))
-        state[index] = merge(state[index], value)
+        state[index] = merge(state[index], value, depth + 1)
     return state
 
 

@@ -7,6 +7,7 @@ of `pitwall.documents`.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -36,6 +37,7 @@ OVER = frozenset({"Finished", "Finalised", "Ends"})
 RED = "5"
 TRACK_CODES = {"AllClear": "1", "Yellow": "2", "SCDeployed": "4", "Red": RED, "VSCDeployed": "6", "VSCEnding": "7"}
 """The track's status by the name SessionData has for it."""
+_RACING_NUMBER = re.compile(r"[0-9A-Za-z]{1,6}")
 LOOK_MS = 1_000
 MAX_CLOCK_MS = 24 * 3_600_000
 """The feed has been seen to count down 330 hours; no session has a day left."""
@@ -137,7 +139,7 @@ class SessionState:
         if handler is None:
             if message.topic not in KNOWN_TOPICS:
                 self._reject("unknown-topic")
-        elif not isinstance(message.data, dict | list):
+        elif not isinstance(message.data, dict):
             self._reject(f"bad-{message.topic}")
         else:
             try:
@@ -224,6 +226,18 @@ class SessionState:
             ]
             part = next((known for known in reversed(parts) if known), None)
         return part or None
+
+    def _is_car(self, number: str, told: Any, null: str) -> bool:
+        """Whether what is told under `number` is of a car; counts what is not. null: the reason of a null."""
+        if number in ("_kf", "_deleted"):
+            return False
+        if not _RACING_NUMBER.fullmatch(number):
+            self._reject("bad-racing-number")
+            return False
+        if not isinstance(told, dict):
+            self._reject(null)
+            return False
+        return True
 
     def _car(self, number: str) -> Car:
         car = self.data.cars.get(number)
@@ -417,21 +431,15 @@ class SessionState:
         if not isinstance(delta, dict):
             return
         for number, entry in delta.items():
-            if number.startswith("_"):
-                continue
-            if entry is None:
-                self._reject("null-driver")
+            if not self._is_car(number, entry, "null-driver"):
                 continue
             # The order of the list follows the tower's in every other message: no news.
-            if isinstance(entry, dict) and set(entry) <= {"Line", "_deleted"}:
+            if set(entry) <= {"Line", "_deleted"}:
                 continue
             self._note(change.DRIVER, number)
             self._note(change.ENTRIES)
 
     def _timing_data(self, payload: Any, message: Message) -> None:
-        if not isinstance(payload, dict):
-            self._reject("bad-TimingData")
-            return
         data = self.data
         told = payload.get("Lines")
         known = _lines(data.topics.get("TimingData"))
@@ -448,10 +456,7 @@ class SessionState:
         if not isinstance(lines, dict):
             return
         for number, line in lines.items():
-            if number.startswith("_"):
-                continue
-            if not isinstance(line, dict):
-                self._reject("null-line")
+            if not self._is_car(number, line, "null-line"):
                 continue
             self._timing_line(number, line, message, first=number in new)
         if new:
@@ -484,7 +489,7 @@ class SessionState:
         else:
             self._lap_changes(car, laps.read(car, line, merged, message.at, self.rules, message.snapshot))
             self.data.finished_at = self.rules.finished_at
-        if flag(line.get("Stopped")) or flag(line.get("Retired")):
+        if self.rules.race and (flag(line.get("Stopped")) or flag(line.get("Retired"))):
             touched: set[int] = set()
             laps.end_early(car, self.rules, message.at, touched)
             self._lap_changes(car, touched)
@@ -528,10 +533,7 @@ class SessionState:
             return
         merged = self.data.topics["TimingAppData"].get("Lines") or {}
         for number, line in lines.items():
-            if number.startswith("_"):
-                continue
-            if not isinstance(line, dict):
-                self._reject("null-line")
+            if not self._is_car(number, line, "null-line"):
                 continue
             if "GridPos" in line:
                 self._note(change.ENTRIES)

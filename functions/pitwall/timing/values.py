@@ -49,17 +49,19 @@ def offset_ms(value: Any) -> int | None:
     return None if amount is None else sign * amount
 
 
+MAX_INTEGER = 2**53 - 1
+"""The largest integer every client can read."""
+_INTEGER = re.compile(r"-?\d{1,15}", re.ASCII)
+
+
 def integer(value: Any) -> int | None:
     """An int, or a string that is one."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return value
     if isinstance(value, str):
         text = value.strip()
-        if text.lstrip("-").isdecimal() and len(text) < 16:
-            return int(text)
-    return None
+        return int(text) if _INTEGER.fullmatch(text) else None
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if -MAX_INTEGER <= value <= MAX_INTEGER else None
 
 
 def decimal(value: Any) -> float | None:
