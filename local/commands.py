@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -103,10 +104,10 @@ def _simulated(seed: int) -> Path:
 
 def run(options: argparse.Namespace) -> int:
     """`run`: plays a race, shows the tower, prints what was stored; stays up on a terminal."""
-    from local.tower import LiveTower, PlainTower  # only `run` draws
+    from local.tower import LiveTower, PlainTower, listening  # only `run` draws
 
     path = options.recording or _simulated(options.seed)
-    open_recording(path)
+    session = open_recording(path).session
     on_terminal = sys.stdout.isatty()
     tower = LiveTower(options.speed) if on_terminal else PlainTower()
     _print("starting the local stack ...")
@@ -115,10 +116,11 @@ def run(options: argparse.Namespace) -> int:
         _print(f"API           {stack.api_url}/sessions/current")
         _print(f"Firestore     {stack.emulators.env['FIRESTORE_EMULATOR_HOST']} (project {stack.project})")
         _print(f"playing       {path.name} at {_speed_text(options.speed)}")
-        tower.start()
+        showing.enter_context(tower)
+        showing.enter_context(listening(stack.project, session, tower.on_change))
 
     def stay(stack: Stack, result: dict[str, Any]) -> None:
-        tower.stop()
+        showing.close()
         _print()
         _summary(result)
         _stored(stack)
@@ -128,13 +130,14 @@ def run(options: argparse.Namespace) -> int:
             while True:
                 time.sleep(3600)
 
-    try:
-        Replay(path, options.speed, on_change=tower.on_change, on_up=announce, stay=stay).run()
-    except KeyboardInterrupt:
-        tower.stop()
-        if not on_terminal:
-            raise
-        _print("stopped")
+    with ExitStack() as showing:
+        try:
+            Replay(path, options.speed, on_up=announce, stay=stay).run()
+        except KeyboardInterrupt:
+            showing.close()
+            if not on_terminal:
+                raise
+            _print("stopped")
     return 0
 
 

@@ -1,8 +1,8 @@
 """Listens in on a stack from outside: what is published, and what a client's listener sees of it.
 
 `Tap` is a pull subscription of its own on `timing` and `raw`: the only place that sees every message.
-`Watch` is what a viewer's app does: Firestore listeners; it notes when each version of the tower was
-seen, and whether the version of any document ever fell.
+`Watch` listens to every document that was published; it notes when each version of the tower was seen, and
+whether the version of any document ever fell.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import msgspec
-from google.cloud import firestore, pubsub_v1
+from google.cloud import pubsub_v1
 
+from local.listener import Listener, Stored
 from local.stack import Stack
-from pitwall.documents import paths
 from pitwall.documents.encoding import document_size, from_fields, millis, to_fields
 from pitwall.documents.paths import kind_of
 from pitwall.pipeline.envelope import decode, split_version
@@ -61,10 +61,14 @@ class Latency(NamedTuple):
 
 
 class Tap:
-    """Counts what is published. Use it as a context manager, entered before the first tick of the scheduler."""
+    """Counts what is published. Use it as a context manager, entered before the first tick of the scheduler.
 
-    def __init__(self, stack: Stack) -> None:
+    on_document: called, from the subscription's threads, with the path of each document that was published.
+    """
+
+    def __init__(self, stack: Stack, on_document: Callable[[str], None] | None = None) -> None:
         self._stack = stack
+        self._on_document = on_document
         self._subscriber = pubsub_v1.SubscriberClient()
         self._lock = threading.Lock()
         self._seen: set[str] = set()
@@ -73,6 +77,8 @@ class Tap:
         self.bytes = 0
         self.parts: set[Published] = set()
         self.raw: set[tuple[str, int, int]] = set()
+        self.versions: dict[str, int] = {}
+        """The highest version published of each document, by path."""
         self.documents: Counter[str] = Counter()
         """Documents published, by kind."""
         self.sizes: Counter[str] = Counter()
@@ -119,10 +125,14 @@ class Tap:
             envelope = decode(message.data)
             counted = []
             for document in envelope.documents:
+                if self._on_document is not None:
+                    self._on_document(document.path)
                 fields = to_fields(from_fields(document.path, msgspec.json.decode(document.fields)))
                 counted.append((kind_of(document.path).name, document_size(document.path, fields) + 2 * 8 + 2 + 10))
             with self._lock:
                 self.parts.add(Published(envelope.v, envelope.part))
+                for document in envelope.documents:
+                    self.versions[document.path] = max(envelope.v, self.versions.get(document.path, 0))
                 for kind, size in counted:
                     self.documents[kind] += 1
                     self.sizes[kind] += size
@@ -143,57 +153,42 @@ class Tap:
 
 
 class Watch:
-    """Firestore listeners on one session. Use it as a context manager.
+    """A Firestore listener on every document it is told of. Use it as a context manager."""
 
-    on_change: called, from a listener's thread, with path and fields of each document that was set.
-    """
-
-    def __init__(
-        self, client: firestore.Client, session: str, on_change: Callable[[str, dict[str, Any]], None] | None = None
-    ) -> None:
-        self._client = client
-        self._session = session
-        self._on_change = on_change
-        self._lock = threading.Lock()
-        self._watches: list[Any] = []
+    def __init__(self, project: str) -> None:
+        self._listener = Listener(project, self._called)
+        self.follow = self._listener.follow
+        """Takes a path to listen to as well."""
         self.versions: dict[str, int] = {}
+        """The version each document was last seen with, by path."""
         self.fallen: list[str] = []
         """Documents whose version a listener saw fall: there should be none."""
         self.towers: list[Seen] = []
-        """Each tower a listener was called with."""
+        """Each tower the listener was called with."""
         self.callbacks = 0
 
     def __enter__(self) -> Self:
-        document = self._client.document(paths.session(self._session))
-        names = sorted({kind.template.split("/")[2] for kind in paths.KINDS if kind.template.count("/") > 1})
-        self._watches.append(document.on_snapshot(self._called))
-        self._watches += [document.collection(name).on_snapshot(self._called) for name in names]
+        self._listener.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for watch in self._watches:
-            watch.unsubscribe()
+        self._listener.__exit__(kind, error, trace)
 
-    def _called(self, _snapshots: Any, changes: Any, _read_time: Any) -> None:
+    def missing(self, published: Mapping[str, int]) -> list[str]:
+        """Paths of `published` whose version there, or a higher one, has not been seen yet."""
+        return [path for path, v in published.items() if self.versions.get(path, 0) < v]
+
+    def _called(self, stored: Stored) -> None:
         now = time.time_ns() // 1_000_000
-        tower = paths.live(self._session, "timing")
-        for change in changes:
-            if change.type.name == "REMOVED":
-                continue
-            path, fields = change.document.reference.path, change.document.to_dict() or {}
-            v = fields.get("v")
-            if isinstance(v, int):
-                with self._lock:
-                    self.callbacks += 1
-                    if v < self.versions.get(path, 0):
-                        self.fallen.append(f"{path}: {self.versions[path]} -> {v}")
-                    self.versions[path] = v
-                    if path == tower:
-                        self.towers.append(Seen(v, now, round(fields["writtenAt"].timestamp() * 1000)))
-            if self._on_change is not None:
-                self._on_change(path, fields)
+        path, v = stored.path, int(stored["v"])
+        self.callbacks += 1
+        if v < self.versions.get(path, 0):
+            self.fallen.append(f"{path}: {self.versions[path]} -> {v}")
+        if kind_of(path).name == "timing" and v != self.versions.get(path):
+            self.towers.append(Seen(v, now, round(stored["writtenAt"].timestamp() * 1000)))
+        self.versions[path] = v
 
 
 def latencies(arrivals: list[Arrivals], towers: list[Seen]) -> list[Latency]:

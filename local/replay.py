@@ -8,8 +8,9 @@ logs (`local.report`) and from listening in (`local.probe`).
 from __future__ import annotations
 
 import math
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,17 +22,17 @@ from local.probe import Tap, Watch
 from local.report import Tally, report
 from local.scheduler import Scheduler
 from local.stack import Ports, Stack
-from pitwall.sources.recording import open_recording
+from pitwall.documents import paths
+from pitwall.message import Message
+from pitwall.sources.recording import RecordingSource, open_recording
 
 TICK_S = 1.0
 """Seconds between two ticks of a scheduler job: a minute in the cloud, short here so that a killed poller is missed
 for seconds only."""
 LOOK_S = 0.2
 STUCK_S = 120.0
-"""A pipeline in which nothing moves for so long has lost something."""
+"""A pipeline in which nothing moves for so long, beside the recording's own longest silence, has lost something."""
 KILL_AFTER_S = (0.1, 0.8)
-
-OnChange = Callable[[str, dict[str, Any]], None]
 
 
 class ReplayFailed(RuntimeError):
@@ -43,24 +44,53 @@ class Progress:
     """How far a replay is."""
 
     total: int
-    """Messages of the recording; 0 where it is played in its own time and not counted."""
+    """Messages of the recording."""
     messages: int = 0
     delivered: int = 0
+
+
+class Scan(threading.Thread):
+    """Reads a recording once beforehand, while the stack starts: its length, and what the design to beat would cost."""
+
+    def __init__(self, source: RecordingSource) -> None:
+        super().__init__(name="scan", daemon=True)
+        self._source = source
+        self.messages = 0
+        self.longest_silence_ms = 0
+        self.per_driver: cost.Design | None = None
+
+    def run(self) -> None:
+        self.per_driver = cost.document_per_driver(self._counted())
+
+    def finished(self) -> cost.Design:
+        """Waits for it; the design to beat. Raises ReplayFailed if the recording cannot be read to its end."""
+        self.join()
+        if self.per_driver is None:
+            raise ReplayFailed("the recording could not be read to its end; the error is above")
+        return self.per_driver
+
+    def _counted(self) -> Iterator[Message]:
+        last: int | None = None
+        for message in self._source.messages():
+            self.messages += 1
+            if last is not None:
+                self.longest_silence_ms = max(self.longest_silence_ms, message.at - last)
+            last = message.at
+            yield message
 
 
 @dataclass
 class Replay:
     """One recording, played once. Use `run` inside nothing else: it brings its own stack.
 
-    speed: times real time, math.inf for as fast as it goes. chaos: seed, or None. on_change: see `Watch`.
-    on_progress: called a few times a second. stay: called with the running stack once all is delivered.
+    speed: times real time, math.inf for as fast as it goes. chaos: seed, or None. on_progress: called a few times
+    a second. on_up: called with the running stack before the first message. stay: called with it once all is delivered.
     """
 
     path: Path
     speed: float = math.inf
     chaos: int | None = None
     export_to: Path | None = None
-    on_change: OnChange | None = None
     on_progress: Callable[[Progress], None] | None = None
     on_up: Callable[[Stack], None] | None = None
     stay: Callable[[Stack, dict[str, Any]], None] | None = None
@@ -71,8 +101,8 @@ class Replay:
     def run(self) -> dict[str, Any]:
         """The report. Raises NotARecording before anything is started, ReplayFailed, MissingTool, ProcessFailed."""
         source = open_recording(self.path)
-        total = sum(1 for _ in source.messages()) if self.speed == math.inf else 0
-        per_driver = cost.document_per_driver(source.messages())
+        scan = Scan(source)
+        scan.start()
         stack = Stack(
             source=f"recording:{self.path.resolve()}",
             speed=self.speed,
@@ -83,12 +113,14 @@ class Replay:
             ports=self.ports,
         )
         with stack, ExitStack() as using:
-            tap = using.enter_context(Tap(stack))
-            watch = using.enter_context(Watch(stack.firestore(), source.session, self.on_change))
+            watch = using.enter_context(Watch(stack.project))
+            watch.follow(paths.live(source.session, "timing"))
+            tap = using.enter_context(Tap(stack, watch.follow))
             if self.on_up is not None:
                 self.on_up(stack)
             tally = Tally(stack)
             tally.forget_warm_up()
+            per_driver = scan.finished()
             killer = None
             if self.chaos is not None:
                 feed = stack.settings.feed
@@ -96,7 +128,7 @@ class Replay:
             began = time.monotonic()
             jobs = {name: server.url for name, server in stack.pollers.items()}
             using.enter_context(Scheduler(jobs, {"feed": stack.settings.feed}, TICK_S))
-            self._wait(stack, tally, tap, watch, total)
+            self._wait(stack, tally, tap, watch, scan)
             took = time.monotonic() - began
             self.result = report(tally, tap, watch, per_driver, took)
             self.result["deadLetters"] = len(stack.dead_letters())
@@ -113,23 +145,24 @@ class Replay:
                 self.stay(stack, self.result)
         return self.result
 
-    def _wait(self, stack: Stack, tally: Tally, tap: Tap, watch: Watch, total: int) -> None:
+    def _wait(self, stack: Stack, tally: Tally, tap: Tap, watch: Watch, scan: Scan) -> None:
         """Returns once the source has ended and every message that was published is stored, and seen by a listener."""
         moved, last = time.monotonic(), (0, 0, 0)
-        progress = Progress(total)
+        patience_s = STUCK_S + scan.longest_silence_ms / 1000 / self.speed
+        progress = Progress(scan.messages)
         while True:
             tally.read()
             progress.messages = int(tally.held.get("messages", 0))
             progress.delivered = tally.delivered
             if self.on_progress is not None:
                 self.on_progress(progress)
-            if self._delivered(stack, tally, tap) and self._seen(stack, watch):
+            if self._delivered(stack, tally, tap) and not watch.missing(tap.versions):
                 return
             now = (progress.messages, progress.delivered, watch.callbacks)
             if now != last:
                 moved, last = time.monotonic(), now
-            elif self.speed >= 1 and time.monotonic() - moved > STUCK_S:
-                raise ReplayFailed(self._missing(tally, tap))
+            elif time.monotonic() - moved > patience_s:
+                raise ReplayFailed(self._missing(tally, tap, watch, patience_s))
             time.sleep(LOOK_S)
 
     def _delivered(self, stack: Stack, tally: Tally, tap: Tap) -> bool:
@@ -142,20 +175,11 @@ class Replay:
         return stack.chaos is None or stack.chaos.drained()
 
     @staticmethod
-    def _seen(stack: Stack, watch: Watch) -> bool:
-        """Whether the listeners have been called with what is stored."""
-        if not watch.versions:
-            return False
-        client = stack.firestore()
-        path = max(watch.versions, key=lambda path: watch.versions[path])
-        stored = client.document(path).get().to_dict() or {}
-        return stored.get("v") == watch.versions[path]
-
-    @staticmethod
-    def _missing(tally: Tally, tap: Tap) -> str:
+    def _missing(tally: Tally, tap: Tap, watch: Watch, patience_s: float) -> str:
         stored = {(v, part) for v, part in tally.stored}
         return (
-            f"nothing has moved for {STUCK_S:.0f} s: poller {tally.outcome or 'still running'}, "
+            f"nothing has moved for {patience_s:.0f} s: poller {tally.outcome or 'still running'}, "
             f"{len(tap.parts - stored)} of {len(tap.parts)} messages not stored, "
-            f"{len(tap.raw) - len(tally.recorded)} raw batches not recorded, problems {dict(tally.problems)}"
+            f"{len(tap.raw) - len(tally.recorded)} raw batches not recorded, "
+            f"{len(watch.missing(tap.versions))} documents not seen by a listener, problems {dict(tally.problems)}"
         )

@@ -97,7 +97,8 @@ def report(tally: Tally, tap: Tap, watch: Watch, per_driver: cost.Design, durati
     return {
         "messages": messages,
         "published": tap.messages,
-        "delivered": tally.delivered,
+        "delivered": len(tally.stored) + len(tally.recorded),
+        "deliveries": tally.delivered,
         "firestore": {name: tally.firestore[name] for name in ("writes", "reads", "deletes")},
         "pubsub": {"messages": tap.messages, "bytes": tap.bytes},
         "latencyMs": _percentiles(one.total for one in late),

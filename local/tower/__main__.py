@@ -10,8 +10,7 @@ import time
 
 from google.cloud import firestore
 
-from local.probe import Watch
-from local.tower import LiveTower, PlainTower
+from local.tower import LiveTower, PlainTower, listening
 from pitwall.documents.paths import SESSIONS
 from pitwall.settings import LOCAL_PROJECT
 
@@ -61,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         client = firestore.Client(project=options.project)
         session = _wait_for_session(client) if options.session == CURRENT else options.session
-        with tower, Watch(client, session, tower.on_change):
+        with tower, listening(options.project, session, tower.on_change):
             threading.Event().wait()
     except KeyboardInterrupt:
         return 0

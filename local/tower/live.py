@@ -31,7 +31,7 @@ class LiveTower:
         )
 
     def on_change(self, path: str, fields: dict[str, Any]) -> None:
-        """For a listener (`local.probe.Watch`): takes note of a document."""
+        """For a listener (`local.tower.listening`): takes note of a document."""
         self.model.on_change(path, fields)
 
     def start(self) -> None:

@@ -74,7 +74,7 @@ class PlainTower:
         self._last = ""
 
     def on_change(self, path: str, fields: dict[str, Any]) -> None:
-        """For a listener (`local.probe.Watch`): takes note of a document, and writes a line if one is due."""
+        """For a listener (`local.tower.listening`): takes note of a document, and writes a line if one is due."""
         self.model.on_change(path, fields)
         if path.endswith("/live/timing"):
             with self._lock:
