@@ -153,6 +153,12 @@ def read(
 
     sectors, speeds = times_in(line)
     time = last_lap_time(line)
+    if counter is not None and crossing and _known_already(car, counter, rules):
+        car.counter, crossing = counter, False
+    elif not crossing and car.open is not None and _crossing_was_lost(car.open, sectors):
+        car.unsaid = car.open.number
+        _complete(car, car.unsaid, None, at - (duration_ms(sectors.get(0)) or 0), rules, touched)
+        begin(car, car.unsaid + 1, _ended(car, car.unsaid))
     if counter is None or not crossing:
         if sectors or speeds:
             _read_sectors(car, sectors, speeds, merged, at, touched)
@@ -190,6 +196,20 @@ def _of_the_past(car: Car, counter: int | None, at: int) -> bool:
         car.ran_back = None
         return False
     return at - since < PAST_MS
+
+
+def _crossing_was_lost(lap: OpenLap, sectors: Mapping[int, Any]) -> bool:
+    """Whether the car is in the next lap though no counter said so: sector 2, already driven, is cleared again.
+
+    Not on a lap first seen in its middle: what a snapshot shows may be left of the lap before.
+    """
+    driven = lap.started_at is not None and lap.sectors[1] is not None
+    return driven and sectors.get(1) == "" and sectors.get(0) != ""
+
+
+def _known_already(car: Car, counter: int, rules: LapRules) -> bool:
+    """Whether the counter only now tells of a crossing that was told by the sectors."""
+    return car.unsaid is not None and car.unsaid == (counter if rules.race else counter - 1)
 
 
 def _unsent_speeds(car: Car, merged: Mapping[str, Any]) -> None:
@@ -351,12 +371,18 @@ def _cross(car: Car, counter: int, time: int | None, at: int, rules: LapRules, t
         car.lap_in_lane = False
         started = lap.started_at if lap is not None else at
         begin(car, counter, started)
-    elif before is not None and before in car.laps and car.laps[before].finished:
-        begin(car, counter, at)  # the counter had run back: the lap it counts once more keeps what it was
     elif lap is not None and before is not None and before >= 1:
-        _complete(car, before, time, at, rules, touched)
-        _end_at_pit_entry(car, car.laps[before])
-        begin(car, counter, at if car.laps[before].in_lane else _ended(car, before))
+        ended = counter - 1
+        driven = car.laps.get(ended)
+        if driven is not None and driven.finished:
+            # The counter had run back: the lap it counts once more keeps what it was.
+            begin(car, counter, at)
+            return
+        if lap.number != ended:
+            car.open = OpenLap(number=ended)  # crossings were lost
+        _complete(car, ended, time, at, rules, touched)
+        _end_at_pit_entry(car, car.laps[ended])
+        begin(car, counter, at if car.laps[ended].in_lane else _ended(car, ended))
     elif joined and counter > 1 and time is not None:
         _complete(car, counter - 1, time, at, rules, touched)
         begin(car, counter, at)

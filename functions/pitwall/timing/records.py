@@ -95,6 +95,8 @@ class Car(Struct):
     """The feed's NumberOfLaps as last told."""
     ran_back: tuple[int, int] | None = None
     """What the counter had been before it ran back, and when it did; None while it is what it was."""
+    unsaid: int | None = None
+    """The lap last completed though no counter said so: its message was lost, or is late."""
     open: OpenLap | None = None
     joined_at: int | None = None
     """The counter when the car was first seen, where that was in mid-session."""

@@ -38,7 +38,8 @@ def read(car: Car, delta: Any, merged: Any, at: int, running: bool, race: bool) 
         before = car.stints[index] if index < len(car.stints) else Stint()
         now = stints[index]
         fitted = (now.compound, now.new, now.start_age) != (before.compound, before.new, before.start_age)
-        rose = before.total_laps is not None and (now.total_laps or 0) > before.total_laps
+        counted = before.total_laps if before.total_laps is not None else now.start_age
+        rose = counted is not None and (now.total_laps or 0) > counted
         if index > car.stint and running and (rose or (fitted and _lately_in_pits(car, at))):
             car.stint = index
             laps |= _laps_since_visit(car, index) if _lately_in_pits(car, at) else _last_laps(car, index, now)
