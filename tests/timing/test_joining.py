@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -75,45 +75,51 @@ def differences(whole: Laps, seen: Laps, since: int, fields: Sequence[str]) -> l
 SESSIONS = ("2025-qatar-sprint.txt.gz", "2025-sao-paulo-sprint.txt.gz", "2025-monza-practice-1.txt.gz")
 
 
+class Recorded(NamedTuple):
+    """A recording's messages, and the laps of one who saw all of them."""
+
+    messages: list[Message]
+    whole: Laps
+
+
 @pytest.fixture(scope="module", params=SESSIONS)
-def recorded(request: pytest.FixtureRequest, recordings: Path) -> list[Message]:
-    return list(open_recording(recordings / request.param).messages())
+def recorded(request: pytest.FixtureRequest, recordings: Path) -> Recorded:
+    messages = list(open_recording(recordings / request.param).messages())
+    return Recorded(messages, stored(state_after(messages)))
 
 
 @pytest.mark.parametrize("tenth", [2, 4, 5, 7])
-def test_joined_in_the_middle_every_later_lap_is_as_if_seen_from_the_start(recorded: list[Message], tenth: int) -> None:
-    index = len(recorded) * tenth // 10
-    whole = stored(state_after(recorded))
-    seen = stored(state_after(snapshot_at(recorded, index) + recorded[index:]))
+def test_joined_in_the_middle_every_later_lap_is_as_if_seen_from_the_start(recorded: Recorded, tenth: int) -> None:
+    messages, whole = recorded
+    index = len(messages) * tenth // 10
+    seen = stored(state_after(snapshot_at(messages, index) + messages[index:]))
     fields = ("time", "sectors", "stint", "compound", "age", "pits", "part")
-    assert differences(whole, seen, recorded[index].at, fields) == []
+    assert differences(whole, seen, messages[index].at, fields) == []
     assert set(seen) <= set(whole), "laps that never were"
 
 
 @pytest.mark.parametrize("seconds_away", [2, 20, 300])
-def test_after_a_lost_connection_laps_before_and_after_are_as_they_were(
-    recorded: list[Message], seconds_away: int
-) -> None:
-    left = len(recorded) // 2
-    back = next(i for i in range(left, len(recorded)) if recorded[i].at > recorded[left].at + seconds_away * 1000)
-    whole = stored(state_after(recorded))
-    seen = stored(state_after(recorded[:left] + snapshot_at(recorded, back) + recorded[back:]))
+def test_after_a_lost_connection_laps_before_and_after_are_as_they_were(recorded: Recorded, seconds_away: int) -> None:
+    messages, whole = recorded
+    left = len(messages) // 2
+    back = next(i for i in range(left, len(messages)) if messages[i].at > messages[left].at + seconds_away * 1000)
+    seen = stored(state_after(messages[:left] + snapshot_at(messages, back) + messages[back:]))
     fields = ("time", "sectors", "stint", "compound", "age", "pits", "part")
-    assert differences(whole, seen, recorded[back].at, fields) == []
+    assert differences(whole, seen, messages[back].at, fields) == []
     assert set(seen) <= set(whole), "laps that never were"
-    before = {key: lap for key, lap in whole.items() if lap["ended"] < recorded[left].at - 20_000}
+    before = {key: lap for key, lap in whole.items() if lap["ended"] < messages[left].at - 20_000}
     assert {key: seen[key]["time"] for key in before} == {key: lap["time"] for key, lap in before.items()}
     assert {key: seen[key]["stint"] for key in before} == {key: lap["stint"] for key, lap in before.items()}
 
 
-def test_a_second_snapshot_that_says_nothing_new_changes_nothing(recorded: list[Message]) -> None:
-    index = len(recorded) // 2
+def test_a_second_snapshot_that_says_nothing_new_changes_nothing(recorded: Recorded) -> None:
+    messages = recorded.messages
+    index = len(messages) // 2
     state = SessionState("twice")
-    for message in recorded[:index]:
+    for message in messages[:index]:
         state.apply(message)
     before = stored(state)
-    at = recorded[index].at
-    told = [change for message in snapshot_at(recorded, index) for change in state.apply(message._replace(at=at))]
+    told = [change for message in snapshot_at(messages, index) for change in state.apply(message)]
     assert stored(state) == before
     assert [change for change in told if change.what == LAP] == []
 
