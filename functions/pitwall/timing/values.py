@@ -66,17 +66,13 @@ def integer(value: Any) -> int | None:
 
 def decimal(value: Any) -> float | None:
     """A number, or a string that is one."""
-    if isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
-    if isinstance(value, int | float):
-        return float(value)
-    if isinstance(value, str):
-        try:
-            number = float(value)
-        except ValueError:
-            return None
-        return number if abs(number) < 1e9 else None
-    return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if abs(number) < 1e9 else None
 
 
 def flag(value: Any) -> bool | None:
