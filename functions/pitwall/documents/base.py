@@ -14,6 +14,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 T = TypeVar("T")
 
+Instant = Annotated[datetime, Meta(tz=True)]
 Ms = Annotated[int, Meta(description="milliseconds")]
 Kph = Annotated[int, Meta(description="km/h")]
 RacingNumber = str

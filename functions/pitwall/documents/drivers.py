@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from pitwall.documents.base import Document, Fields, Kph, Ms, RacingNumber
-
-Instant = Annotated[datetime, Meta(tz=True)]
+from pitwall.documents.base import Document, Fields, Instant, Kph, Ms, RacingNumber
 
 
 class Stint(Fields, kw_only=True):

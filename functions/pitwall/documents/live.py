@@ -6,14 +6,12 @@ three letters and what changes seldom lives in documents of its own.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from pitwall.documents.base import Document, Fields, Ms, RacingNumber, long_name
+from pitwall.documents.base import Document, Fields, Instant, Ms, RacingNumber, long_name
 
-Instant = Annotated[datetime, Meta(tz=True)]
 Best = Annotated[
     Literal["p", "o"],
     Meta(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from pitwall.documents.base import SCHEMA_VERSION, Document, Fields, Ms, RacingNumber
+from pitwall.documents.base import SCHEMA_VERSION, Document, Fields, Instant, Ms, RacingNumber
 
-Instant = Annotated[datetime, Meta(tz=True)]
 Series = Annotated[str, Meta(description="f1, kart, ...")]
 
 
