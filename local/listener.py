@@ -4,6 +4,9 @@ Firestore's own client has `on_snapshot`, but one of it takes a thread and a str
 without a word, at what it cannot recover from; and of a collection the emulator sends every document again at each
 change of one (docs/emulators.md). So this speaks the same Listen call, with a target for each document. Only for the
 emulator: it brings no credentials. What the documents mean is not known here.
+
+The emulator garbles or drops an answer now and then when a document is followed while others on the same stream change.
+A garbled answer breaks the stream; after a dropped one only the document's next change, or `again`, tells it.
 """
 
 from __future__ import annotations
@@ -109,6 +112,12 @@ class Listener:
                 )
                 found = Target.QueryTarget(parent=f"{self._prefix}/{parent}", structured_query=query)
                 self._add(key, Target(target_id=next(self._ids), query=found))
+
+    def again(self) -> None:
+        """Breaks the stream, so that every document is told again as it is now."""
+        with self._lock:
+            if self._call is not None:
+                self._call.cancel()
 
     def _add(self, key: str, target: Target) -> None:
         self._targets[key] = target

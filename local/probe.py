@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -19,6 +20,7 @@ from google.cloud import pubsub_v1
 
 from local.listener import Listener, Stored
 from local.stack import Stack
+from pitwall.documents import paths
 from pitwall.documents.encoding import document_size, from_fields, millis, to_fields
 from pitwall.documents.paths import kind_of
 from pitwall.pipeline.envelope import decode, split_version
@@ -152,29 +154,62 @@ class Tap:
         message.ack()
 
 
-class Watch:
-    """A Firestore listener on every document it is told of. Use it as a context manager."""
+_STREAM_DOCUMENTS = 50
+"""Documents on one stream: the emulator drops answers while a stream grows, so a full one is left as it is."""
 
-    def __init__(self, project: str) -> None:
-        self._listener = Listener(project, self._called)
-        self.follow = self._listener.follow
-        """Takes a path to listen to as well."""
+
+class Watch:
+    """Firestore listeners on every document it is told of. Use it as a context manager.
+
+    session: key of the one that is expected: its live documents are on a stream of their own, which never grows.
+    """
+
+    def __init__(self, project: str, session: str) -> None:
+        self._project = project
+        live = (kind.name for kind in paths.KINDS if "/live/" in kind.template)
+        self._live = [paths.session(session), *(paths.live(session, name) for name in live)]
+        self._lock = threading.Lock()
+        self._streams: list[Listener] = []
+        self._followed: set[str] = set()
+        self._room = 0
+        self._exit = ExitStack()
         self.versions: dict[str, int] = {}
         """The version each document was last seen with, by path."""
         self.fallen: list[str] = []
         """Documents whose version a listener saw fall: there should be none."""
         self.towers: list[Seen] = []
-        """Each tower the listener was called with."""
+        """Each tower a listener was called with."""
         self.callbacks = 0
 
     def __enter__(self) -> Self:
-        self._listener.__enter__()
+        self._room = len(self._live)
+        self._streams.append(self._exit.enter_context(Listener(self._project, self._called)))
+        for path in self._live:
+            self.follow(path)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._listener.__exit__(kind, error, trace)
+        self._exit.close()
+
+    def follow(self, path: str) -> None:
+        """Listens to the document at `path` as well; nothing if it is followed already."""
+        with self._lock:
+            if path in self._followed:
+                return
+            self._followed.add(path)
+            if self._room == 0:
+                self._streams.append(self._exit.enter_context(Listener(self._project, self._called)))
+                self._room = _STREAM_DOCUMENTS
+            self._room -= 1
+            self._streams[-1].follow(path)
+
+    def again(self) -> None:
+        """Has every document told again."""
+        with self._lock:
+            for stream in self._streams:
+                stream.again()
 
     def missing(self, published: Mapping[str, int]) -> list[str]:
         """Paths of `published` whose version there, or a higher one, has not been seen yet."""
@@ -183,12 +218,13 @@ class Watch:
     def _called(self, stored: Stored) -> None:
         now = time.time_ns() // 1_000_000
         path, v = stored.path, int(stored["v"])
-        self.callbacks += 1
-        if v < self.versions.get(path, 0):
-            self.fallen.append(f"{path}: {self.versions[path]} -> {v}")
-        if kind_of(path).name == "timing" and v != self.versions.get(path):
-            self.towers.append(Seen(v, now, round(stored["writtenAt"].timestamp() * 1000)))
-        self.versions[path] = v
+        with self._lock:
+            self.callbacks += 1
+            if v < self.versions.get(path, 0):
+                self.fallen.append(f"{path}: {self.versions[path]} -> {v}")
+            if kind_of(path).name == "timing" and v != self.versions.get(path):
+                self.towers.append(Seen(v, now, round(stored["writtenAt"].timestamp() * 1000)))
+            self.versions[path] = v
 
 
 def latencies(arrivals: list[Arrivals], towers: list[Seen]) -> list[Latency]:

@@ -22,7 +22,6 @@ from local.probe import Tap, Watch
 from local.report import Tally, report
 from local.scheduler import Scheduler
 from local.stack import Ports, Stack
-from pitwall.documents import paths
 from pitwall.message import Message
 from pitwall.sources.recording import RecordingSource, open_recording
 
@@ -32,6 +31,7 @@ for seconds only."""
 LOOK_S = 0.2
 STUCK_S = 120.0
 """A pipeline in which nothing moves for so long, beside the recording's own longest silence, has lost something."""
+ASK_AGAIN_S = 3.0
 KILL_AFTER_S = (0.1, 0.8)
 
 
@@ -113,8 +113,7 @@ class Replay:
             ports=self.ports,
         )
         with stack, ExitStack() as using:
-            watch = using.enter_context(Watch(stack.project))
-            watch.follow(paths.live(source.session, "timing"))
+            watch = using.enter_context(Watch(stack.project, source.session))
             tap = using.enter_context(Tap(stack, watch.follow))
             if self.on_up is not None:
                 self.on_up(stack)
@@ -147,7 +146,7 @@ class Replay:
 
     def _wait(self, stack: Stack, tally: Tally, tap: Tap, watch: Watch, scan: Scan) -> None:
         """Returns once the source has ended and every message that was published is stored, and seen by a listener."""
-        moved, last = time.monotonic(), (0, 0, 0)
+        moved, last, asked = time.monotonic(), (0, 0, 0), time.monotonic()
         patience_s = STUCK_S + scan.longest_silence_ms / 1000 / self.speed
         progress = Progress(scan.messages)
         while True:
@@ -156,11 +155,15 @@ class Replay:
             progress.delivered = tally.delivered
             if self.on_progress is not None:
                 self.on_progress(progress)
-            if self._delivered(stack, tally, tap) and not watch.missing(tap.versions):
+            delivered = self._delivered(stack, tally, tap)
+            if delivered and not watch.missing(tap.versions):
                 return
             now = (progress.messages, progress.delivered, watch.callbacks)
             if now != last:
                 moved, last = time.monotonic(), now
+            elif delivered and time.monotonic() - asked > ASK_AGAIN_S:
+                watch.again()  # the emulator has dropped an answer
+                asked = time.monotonic()
             elif time.monotonic() - moved > patience_s:
                 raise ReplayFailed(self._missing(tally, tap, watch, patience_s))
             time.sleep(LOOK_S)
