@@ -592,6 +592,19 @@ class Test07Stints:
         assert tyres.lines["7"].stops == 0
         assert script.laps_of()[4].stint == 0
 
+    def test_a_drive_through_on_the_second_set_is_no_stop(self) -> None:
+        script, at = self.begun()
+        at = self.stop(script, at, 3)
+        script.stints(at + 25, {"1": {**SET, "Compound": "HARD"}})
+        at = script.lap(at, 4, SECTORS)
+        script.stints(at + 1, {"1": {"TotalLaps": 1}})
+        at = self.stop(script, at, 5)
+        script.stints(at + 1, {"1": {"TotalLaps": 2}})
+        script.lap(at, 6, SECTORS)
+        script.finish()
+        driver: DriverDocument = document(script, DRIVER, "7")
+        assert [(stop.lap, stop.stop) for stop in driver.pit_stops] == [(3, True), (5, False)]
+
     def test_a_stop_listed_as_two_sets_is_one_stint(self) -> None:
         """Baku 2018, car 7: a second set, marked as not changed, on which the feed did not go on counting."""
         script, at = self.begun()
@@ -619,6 +632,16 @@ class Test07Stints:
         script.finish()
         told = document(script, DRIVER, "7").pit_stops[0]
         assert (told.lane_time_ms, told.stop_time_ms, told.stop) == (23_456, 2_900, True)
+
+    def test_a_pit_lane_time_to_the_tenth_does_not_replace_the_exact_one(self) -> None:
+        script, at = self.begun()
+        at = self.stop(script, at, 3)
+        stop = {"RacingNumber": "7", "PitStopTime": "2.9", "PitLaneTime": "23.456", "Lap": "3"}
+        script.tell(at + 21, "PitStopSeries", {"PitTimes": {"7": [{"PitStop": stop}]}})
+        told = {"RacingNumber": "7", "Duration": "23.4", "Lap": "3"}
+        script.tell(at + 22, "PitLaneTimeCollection", {"PitTimes": {"7": told}})
+        script.finish()
+        assert document(script, DRIVER, "7").pit_stops[0].lane_time_ms == 23_456
 
     def test_compound_stint_and_pit_flags_equal_the_reference(self, reference: Reference) -> None:
         cars = reference.state.data.cars

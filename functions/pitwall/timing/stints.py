@@ -16,6 +16,7 @@ from pitwall.timing.values import flag, integer, text
 
 NEW_STINT_MS = 300_000
 """How long after leaving the pits a set of tyres is still the one fitted there (Baku 2018: two and a half minutes)."""
+TENTH_MS = 100
 
 
 def read(car: Car, delta: Any, merged: Any, at: int, running: bool, race: bool) -> tuple[bool, set[int]]:
@@ -45,7 +46,8 @@ def read(car: Car, delta: Any, merged: Any, at: int, running: bool, race: bool) 
             laps |= _laps_since_visit(car, index) if _lately_in_pits(car, at) else _last_laps(car, index, now)
         elif index < car.stint and rose and _counts_alone(car, stints, completed):
             laps |= _step_back(car, index)
-        if index == car.stint and index > 0 and car.visits and not now.same_tyres and (fitted or rose):
+        fitted_there = bool(car.visits) and index > car.visits[-1].stint and not now.same_tyres
+        if index == car.stint and fitted_there and (fitted or rose):
             car.visits[-1].new_stint = True
         if fitted or _begin_unseen(car, index):
             laps |= {lap.number for lap in car.laps.values() if lap.stint == index}
@@ -163,6 +165,9 @@ def lane_time(car: Car, lap: int | None, lane_ms: int | None, stop_ms: int | Non
         found = stops[-1]
     if found is None:
         return False
+    if lane_ms is not None and found.lane_time is not None and abs(lane_ms - found.lane_time) <= TENTH_MS:
+        # Told twice, to the tenth of a second (PitLaneTimeCollection) and to the thousandth (PitStopSeries).
+        lane_ms = max(lane_ms, found.lane_time, key=lambda told: told % TENTH_MS != 0)
     news = (lane_ms is not None and found.lane_time != lane_ms) or (stop_ms is not None and found.stop_time != stop_ms)
     found.lane_time = lane_ms if lane_ms is not None else found.lane_time
     found.stop_time = stop_ms if stop_ms is not None else found.stop_time
