@@ -12,6 +12,7 @@ from local import commands
 from local.emulators import MissingTool
 from local.processes import ProcessFailed
 from local.replay import ReplayFailed
+from local.tower import __main__ as showing
 from pitwall.settings import SettingsError
 from pitwall.sources.paced import parse_speed
 from pitwall.sources.recording import NotARecording
@@ -48,6 +49,10 @@ def parser() -> argparse.ArgumentParser:
     compare.add_argument("one", type=Path, metavar="DOCUMENTS.JSONL")
     compare.add_argument("other", type=Path, metavar="DOCUMENTS.JSONL")
     compare.set_defaults(call=commands.compare)
+
+    tower = own.add_parser("tower", help="the timing tower of a stack that is up", description=showing.DESCRIPTION)
+    showing.add_options(tower)
+    tower.set_defaults(call=showing.show)
 
     up = own.add_parser("up", help="the stack without a replay, to work against")
     up.add_argument("--api-port", type=int, default=8080, help="port of the HTTP API (default 8080, 0 for any)")

@@ -1,7 +1,8 @@
 """What a session costs by Google's list prices, beside the design PitWall set out to beat.
 
-Prices are those of Firestore's multi-region nam5 and of Pub/Sub and internet egress in North America as published in
-2025, without free quota; regions and years differ, the ratio between the two designs hardly does.
+Prices are those of Firestore's multi-region nam5 (cloud.google.com/firestore/pricing), of Pub/Sub's message delivery
+(cloud.google.com/pubsub/pricing) and of internet egress in North America, as published in 2025, without free quota;
+regions and years differ, the ratio between the two designs hardly does.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ DELETE_USD = 0.02 / 100_000
 EGRESS_USD = 0.12 / 2**30
 PUBSUB_USD = 40.0 / 2**40
 """For each byte published and each byte delivered."""
+PUBSUB_LEAST_BYTES = 1_000
+"""A message is charged as so many bytes at least."""
 
 VIEWERS = 1_000
 SESSION_BYTES = 900

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Self
 import msgspec
 from google.cloud import pubsub_v1
 
+from local.cost import PUBSUB_LEAST_BYTES
 from local.listener import Listener, Stored
 from local.stack import Stack
 from pitwall.documents import paths
@@ -77,6 +78,8 @@ class Tap:
         self._futures: list[Any] = []
         self.messages = 0
         self.bytes = 0
+        self.charged_bytes = 0
+        """As Pub/Sub charges them: small messages count for more than they are."""
         self.parts: set[Published] = set()
         self.raw: set[tuple[str, int, int]] = set()
         self.versions: dict[str, int] = {}
@@ -120,6 +123,7 @@ class Tap:
             self._seen.add(message.message_id)
             self.messages += 1
             self.bytes += len(message.data)
+            self.charged_bytes += max(PUBSUB_LEAST_BYTES, len(message.data))
             return True
 
     def _timing(self, message: Any) -> None:

@@ -12,8 +12,8 @@ from local.cost import Watched
 from local.probe import Tap, Watch, latencies
 from local.stack import POLLERS, Stack
 
-_WATCHED = ("session", "timing", "entries", "tyres")
-"""Kinds of document a viewer of the tower listens to."""
+_WATCHED = ("session", "timing", "entries", "tyres", "feed", "raceControl")
+"""Kinds of document a viewer of the tower listens to: what `local.tower` shows."""
 
 _SAMPLES = ("positions", "telemetry")
 
@@ -91,7 +91,7 @@ def report(tally: Tally, tap: Tap, watch: Watch, per_driver: cost.Design, durati
         reads=tally.firestore["reads"],
         deletes=tally.firestore["deletes"],
         watched=[Watched(tap.documents[kind], tap.sizes[kind]) for kind in _WATCHED],
-        pubsub_bytes=tap.bytes,
+        pubsub_bytes=tap.charged_bytes,
     )
     compared = per_driver.viewers_usd + per_driver.backend_usd
     return {

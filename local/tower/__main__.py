@@ -34,13 +34,13 @@ def _wait_for_session(client: firestore.Client) -> str:
     return session
 
 
-def main(argv: list[str] | None = None) -> int:
-    """0 after Ctrl-C, 2 where no emulator is told."""
-    parser = argparse.ArgumentParser(
-        prog="python -m local.tower",
-        description="Shows the timing tower of a stack that is up (`python -m local up`, `make run`), until Ctrl-C. "
-        "Off a terminal: one line a lap, in practice and qualifying one every 30 s of feed time.",
-    )
+DESCRIPTION = (
+    "Shows the timing tower of a stack that is up (`python -m local up`, `make run`), until Ctrl-C. "
+    "Off a terminal: one line a lap, in practice and qualifying one every 30 s of feed time."
+)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--session", default=CURRENT, metavar="KEY", help="session key; `current` (default): the latest"
     )
@@ -48,7 +48,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--speed", type=float, default=1.0, help="speed the stack plays at, for the clock (default %(default)s)"
     )
-    options = parser.parse_args(argv)
+
+
+def show(options: argparse.Namespace) -> int:
+    """0 after Ctrl-C, 2 where no emulator is told."""
     if not os.environ.get("FIRESTORE_EMULATOR_HOST"):
         print(
             "FIRESTORE_EMULATOR_HOST is not set: start a stack with `python -m local up` and "
@@ -65,6 +68,13 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 0
     return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """As `show`."""
+    parser = argparse.ArgumentParser(prog="python -m local.tower", description=DESCRIPTION)
+    add_options(parser)
+    return show(parser.parse_args(argv))
 
 
 if __name__ == "__main__":

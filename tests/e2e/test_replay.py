@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import re
 import signal
 import subprocess
@@ -30,16 +29,6 @@ def local(*arguments: object, timeout: float = 280) -> subprocess.CompletedProce
     """`python -m local ...`, to its end."""
     command = [sys.executable, "-m", "local", *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False)
-
-
-def orphans() -> set[int]:
-    """Processes of a local stack that are there now."""
-    found = set()
-    for process in psutil.process_iter(["pid", "cmdline"]):
-        line = " ".join(process.info["cmdline"] or ())
-        if "functions_framework" in line or "emulator" in line or "local.chaos" in line:
-            found.add(process.info["pid"])
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +163,6 @@ def running(recording: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_run_serves_the_session_and_ctrl_c_leaves_nothing_behind(running: subprocess.Popen[str]) -> None:
-    before = orphans()
     assert running.stdout is not None
     api = ""
     for line in running.stdout:
@@ -187,9 +175,9 @@ def test_run_serves_the_session_and_ctrl_c_leaves_nothing_behind(running: subpro
         assert time.monotonic() < deadline, answer.text
         time.sleep(0.5)
     assert answer.json()["status"]
+    started = psutil.Process(running.pid).children(recursive=True)
+    assert len(started) > 10, "emulators, functions and their workers"
     running.send_signal(signal.SIGINT)
     assert running.wait(30) == 130
-    deadline = time.monotonic() + 10
-    while orphans() - before and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert not [pid for pid in orphans() - before if psutil.Process(pid).ppid() == os.getpid()]
+    _, left = psutil.wait_procs(started, timeout=10)
+    assert left == []
