@@ -291,10 +291,10 @@ def _read_sectors(
         if kph is None:
             continue
         done = _late_lap(car, at)
-        if trap == "FL" and done is not None and "FL" not in done.speeds and (lap is None or lap.sectors[0] is None):
-            done.speeds["FL"] = kph
-            if done.number in car.told:
+        if trap == "FL" and done is not None and (lap is None or lap.sectors[0] is None):
+            if done.number in car.told and done.speeds.get("FL") != kph:
                 touched.add(done.number)
+            done.speeds["FL"] = kph
         elif lap is not None:
             lap.speeds[trap] = kph
 
