@@ -27,7 +27,8 @@ def documents(client: firestore.Client) -> Iterator[tuple[str, dict[str, Any]]]:
 def _below(collection: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     for snapshot in collection.stream():
         yield snapshot.reference.path, snapshot.to_dict()
-        for inner in snapshot.reference.collections():
+    for document in collection.list_documents():  # also one that is not there but has something below it
+        for inner in document.collections():
             yield from _below(inner)
 
 
@@ -43,9 +44,11 @@ def jsonable(value: Any) -> Any:
 
 
 def line(path: str, fields: dict[str, Any]) -> bytes:
-    """One line of `documents.jsonl`, keys sorted."""
-    record = {"path": path, "fields": jsonable(fields)}
-    return orjson.dumps(record, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
+    """One line of `documents.jsonl`: the path, then the fields with their keys sorted."""
+    return b'{"path":%b,"fields":%b}\n' % (
+        orjson.dumps(path),
+        orjson.dumps(jsonable(fields), option=orjson.OPT_SORT_KEYS),
+    )
 
 
 def export(client: firestore.Client, folder: Path) -> Path:
