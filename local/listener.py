@@ -141,6 +141,8 @@ class Listener:
     def _snapshots(self) -> Iterator[list[Stored]]:
         """What one stream tells, a list for each consistent state. Ends when targets and what was told disagree."""
         with self._lock:
+            if self._closing.is_set():
+                return
             self._requests.put(None)  # ends what the stream before still waits for
             self._requests = queue.Queue()
             for target in self._targets.values():

@@ -153,6 +153,16 @@ def test_a_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     assert (run.returncode, "nowhere" in run.stderr) == (2, True)
 
 
+def test_run_off_a_terminal_tells_each_lap_what_is_stored_and_how_to_ask_for_it(recording: Path) -> None:
+    run = local("run", "--recording", recording, "--speed", "max")
+    assert run.returncode == 0, run.stderr
+    lines = run.stdout.splitlines()
+    assert [line for line in lines if re.match(r"LAP \d+/\d+  1 [A-Z]{3}  2 [A-Z]{3} \+\d", line)]
+    assert [line for line in lines if line.startswith("FINISHED  1 ")]
+    assert [line for line in lines if line.startswith("stored") and "1 timing" in line]
+    assert len([line for line in lines if line.startswith("curl") and line.endswith("# answered 200")]) == 3
+
+
 @pytest.fixture
 def running(recording: Path) -> Iterator[subprocess.Popen[str]]:
     """`python -m local run` off a terminal, at a pace at which it lasts."""
