@@ -56,7 +56,8 @@ def test_the_design_to_beat_writes_a_document_for_each_driver_a_message_touches(
         Message("TimingData", {"Lines": {"1": {"Position": "1"}, "4": {"Position": "2"}}}, 1_000),
         Message("TimingData", {"Lines": {"4": {"GapToLeader": "+1.234"}}}, 2_000),
         Message("Heartbeat", {"Utc": "2025-05-17T14:03:00Z"}, 3_000),
+        Message("TopThree", {"Withheld": False}, 4_000),
     ]
     priced = cost.document_per_driver(messages)
-    assert (priced.writes, priced.viewer_reads) == (3, 3)
-    assert priced.viewer_bytes > 3 * cost.DOCUMENT_OVERHEAD
+    assert (priced.writes, priced.viewer_reads) == (4, 4)  # the heartbeat is the feed's document
+    assert priced.viewer_bytes > 3 * cost.DOCUMENT_OVERHEAD + cost.FEED_BYTES
