@@ -65,7 +65,8 @@ def test_instants(value: str, ms: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [*NOTHING, "2025-11-29", "2025-13-29T13:30:01Z", "13:30:01", "2025-11-29T13:30:01.xZ", 7]
+    "value",
+    [*NOTHING, "2025-11-29", "2025-13-29T13:30:01Z", "13:30:01", "2025-11-29T13:30:01.xZ", "0001-01-01T00:00:00Z", 7],
 )
 def test_what_is_no_instant(value: Any) -> None:
     assert utc_ms(value) is None
@@ -78,7 +79,7 @@ def test_offsets(value: str, ms: int) -> None:
     assert offset_ms(value) == ms
 
 
-@pytest.mark.parametrize("value", [*NOTHING, "Z", 3])
+@pytest.mark.parametrize("value", [*NOTHING, "Z", "9999:00:00", 3])
 def test_what_is_no_offset(value: Any) -> None:
     assert offset_ms(value) is None
 

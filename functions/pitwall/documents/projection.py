@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 
 from pitwall.documents import drivers, live, paths
 from pitwall.documents import session as documents
-from pitwall.documents.base import SCHEMA_VERSION, Document
+from pitwall.documents.base import SCHEMA_VERSION, Document, Fields
 from pitwall.documents.encoding import instant
 from pitwall.timing import change, stints
 from pitwall.timing.bests import best
@@ -25,6 +25,7 @@ from pitwall.timing.state import SessionState
 from pitwall.timing.values import decimal, duration_ms, flag, integer, offset_ms, text, utc_ms
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Fields)
 Projected = tuple[str, Document] | None
 
 MPS_TO_KPH = 3.6
@@ -41,6 +42,11 @@ def project(state: SessionState, what: Change) -> Projected:
 
 def _set(value: T | None) -> T | UnsetType:
     return UNSET if value is None else value
+
+
+def _some(fields: F) -> F | UnsetType:
+    """A map inside a document, unless there is nothing in it."""
+    return fields if fields != type(fields)() else UNSET
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -79,7 +85,7 @@ def _session(state: SessionState, what: Change) -> Projected:
         lap_count=_lap_count(state),
         track_status=_track(tracks[-1].data) if tracks else UNSET,
         clock=_clock(state),
-        weather=_weather(data.weather[-1].data) if data.weather else UNSET,
+        weather=_some(_weather(data.weather[-1].data)) if data.weather else UNSET,
         qualifying=_qualifying(state),
         final=False,
         schema_version=SCHEMA_VERSION,
@@ -100,20 +106,20 @@ def _utc(local: int | None, gmt_offset: int | None) -> Any:
 
 def _meeting(info: Mapping[str, Any]) -> documents.Meeting | UnsetType:
     meeting = _mapping(info.get("Meeting"))
-    if not meeting:
-        return UNSET
     country, circuit = _mapping(meeting.get("Country")), _mapping(meeting.get("Circuit"))
-    return documents.Meeting(
-        key=_set(text(meeting.get("Key"))),
-        name=_set(text(meeting.get("Name"))),
-        official_name=_set(text(meeting.get("OfficialName"))),
-        location=_set(text(meeting.get("Location"))),
-        country=documents.Country(code=_set(text(country.get("Code"))), name=_set(text(country.get("Name"))))
-        if country
-        else UNSET,
-        circuit=documents.Circuit(key=_set(text(circuit.get("Key"))), short_name=_set(text(circuit.get("ShortName"))))
-        if circuit
-        else UNSET,
+    return _some(
+        documents.Meeting(
+            key=_set(text(meeting.get("Key"))),
+            name=_set(text(meeting.get("Name"))),
+            official_name=_set(text(meeting.get("OfficialName"))),
+            location=_set(text(meeting.get("Location"))),
+            country=_some(
+                documents.Country(code=_set(text(country.get("Code"))), name=_set(text(country.get("Name"))))
+            ),
+            circuit=_some(
+                documents.Circuit(key=_set(text(circuit.get("Key"))), short_name=_set(text(circuit.get("ShortName"))))
+            ),
+        )
     )
 
 
@@ -179,7 +185,7 @@ def _yes(value: Any) -> Literal[True] | UnsetType:
 def _tower(state: SessionState, what: Change) -> Projected:
     lines = {}
     for number, line in _lines(state).items():
-        car = state.data.cars.get(number) or Car(number=number)
+        car = state.data.cars[number]
         sectors = dict(items(line.get("Sectors")))
         times = [_mapping(sectors.get(index)) for index in range(3)]
         values = [_set(duration_ms(sector.get("Value"))) for sector in times]
@@ -227,7 +233,7 @@ def _entered(state: SessionState) -> dict[str, Mapping[str, Any]]:
 
 def _colour(entry: Mapping[str, Any]) -> str | None:
     colour = text(entry.get("TeamColour"))
-    return colour.lstrip("#").upper() if colour else None
+    return (colour.lstrip("#").upper() or None) if colour else None
 
 
 def _grid(state: SessionState, number: str) -> int | None:
@@ -256,9 +262,7 @@ def _entries(state: SessionState, what: Change) -> Projected:
 def _tyres(state: SessionState, what: Change) -> Projected:
     lines = {}
     for number in _lines(state):
-        car = state.data.cars.get(number)
-        if car is None:
-            continue
+        car = state.data.cars[number]
         stint = car.stints[car.stint] if car.stint < len(car.stints) else None
         fastest = best(car)
         line = live.TyreLine(
@@ -320,15 +324,16 @@ def _telemetry(state: SessionState, what: Change) -> Projected:
         lines = {}
         for number, car in cars.items():
             channels = _mapping(_mapping(car).get("Channels"))
-            if channels:
-                lines[number] = live.CarChannels(
-                    rpm=_set(integer(channels.get("0"))),
-                    speed_kph=_set(integer(channels.get("2"))),
-                    gear=_set(integer(channels.get("3"))),
-                    throttle=_set(integer(channels.get("4"))),
-                    brake=_set(integer(channels.get("5"))),
-                    drs=_set(integer(channels.get("45"))),
-                )
+            told = live.CarChannels(
+                rpm=_set(integer(channels.get("0"))),
+                speed_kph=_set(integer(channels.get("2"))),
+                gear=_set(integer(channels.get("3"))),
+                throttle=_set(integer(channels.get("4"))),
+                brake=_set(integer(channels.get("5"))),
+                drs=_set(integer(channels.get("45"))),
+            )
+            if told != live.CarChannels():
+                lines[number] = told
         if lines:
             samples.append(live.TelemetrySample(at=instant(at), lines=lines))
     if not samples:

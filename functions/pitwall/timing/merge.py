@@ -11,6 +11,8 @@ from typing import Any
 
 DELETED = "_deleted"
 KEYFRAME = "_kf"
+MAX_DIGITS = 9
+"""Digits an index may have; the feed's have three."""
 MAX_DEPTH = 64
 """Levels a payload may have; the feed's have ten."""
 
@@ -76,5 +78,5 @@ def items(value: Any) -> list[tuple[int, Any]]:
     if isinstance(value, list):
         return list(enumerate(value))
     if isinstance(value, dict):
-        return sorted((int(key), item) for key, item in value.items() if key.isdecimal())
+        return sorted((int(key), item) for key, item in value.items() if key.isdecimal() and len(key) <= MAX_DIGITS)
     return []

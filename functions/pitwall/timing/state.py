@@ -37,6 +37,7 @@ OVER = frozenset({"Finished", "Finalised", "Ends"})
 RED = "5"
 TRACK_CODES = {"AllClear": "1", "Yellow": "2", "SCDeployed": "4", "Red": RED, "VSCDeployed": "6", "VSCEnding": "7"}
 """The track's status by the name SessionData has for it."""
+_SESSION_KEY = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _RACING_NUMBER = re.compile(r"[0-9A-Za-z]{1,6}")
 LOOK_MS = 1_000
 MAX_CLOCK_MS = 24 * 3_600_000
@@ -86,7 +87,7 @@ class SessionState:
 
     def _begin(self) -> None:
         self._changes: set[Change] = set()
-        self._handlers: dict[str, Callable[[Any, Message], None]] = {
+        self._handlers: dict[str, Callable[[dict[str, Any], Message], None]] = {
             "SessionInfo": self._session_info,
             "SessionData": self._session_data,
             "SessionStatus": self._session_status,
@@ -126,9 +127,9 @@ class SessionState:
             return None
         known = self.data.topics.get("SessionInfo")
         key = text(message.data.get("Key"))
-        if not isinstance(known, dict) or key is None or key == text(known.get("Key")):
+        if not isinstance(known, dict) or key is None or not _SESSION_KEY.fullmatch(key):
             return None
-        return key
+        return key if key != text(known.get("Key")) else None
 
     def apply(self, message: Message) -> set[Change]:
         """Merges one message; returns what it changed."""
@@ -185,7 +186,7 @@ class SessionState:
             self.data.changed_at[name] = max(at, self.data.changed_at.get(name, at))
         return self._changes
 
-    def _merge(self, topic: str, payload: Any, message: Message) -> Any:
+    def _merge(self, topic: str, payload: dict[str, Any], message: Message) -> dict[str, Any]:
         """Merges into the topic and returns what changed: the delta, or of a snapshot what differs."""
         before = self.data.topics.get(topic)
         if message.snapshot:
@@ -317,23 +318,25 @@ class SessionState:
 
     # -- topics ----------------------------------------------------------------------------
 
-    def _session_info(self, payload: Any, message: Message) -> None:
+    def _session_info(self, payload: dict[str, Any], message: Message) -> None:
         delta = self._merge("SessionInfo", payload, message)
         info = self.data.topics["SessionInfo"]
         key = text(info.get("Key"))
-        if key is not None and key != self.data.session:
+        if key is not None and not _SESSION_KEY.fullmatch(key):
+            self._reject("bad-session-key")
+        elif key is not None:
             self.data.session = key
-        status = text(delta.get("SessionStatus")) if isinstance(delta, dict) else None
+        status = text(delta.get("SessionStatus"))
         if status is not None and not self.data.session_status and status in LIVE | OVER:
             self._new_status(status, message.at, told=False)
         self._refresh_rules()
         self._note(change.SESSION)
 
-    def _session_data(self, payload: Any, message: Message) -> None:
+    def _session_data(self, payload: dict[str, Any], message: Message) -> None:
         delta = self._merge("SessionData", payload, message)
         topics = self.data.topics
         told = dict(items(topics["SessionData"].get("StatusSeries")))
-        for index, _ in items(delta.get("StatusSeries") if isinstance(delta, dict) else None):
+        for index, _ in items(delta.get("StatusSeries")):
             item = told.get(index)
             if not isinstance(item, dict):
                 continue
@@ -348,7 +351,7 @@ class SessionState:
         self._refresh_rules()
         self._note(change.SESSION)
 
-    def _session_status(self, payload: Any, message: Message) -> None:
+    def _session_status(self, payload: dict[str, Any], message: Message) -> None:
         self._merge("SessionStatus", payload, message)
         status = text(self.data.topics["SessionStatus"].get("Status"))
         if status is not None:
@@ -410,7 +413,7 @@ class SessionState:
             if car.open is not None:
                 car.open.aborted = True
 
-    def _track_status(self, payload: Any, message: Message) -> None:
+    def _track_status(self, payload: dict[str, Any], message: Message) -> None:
         self._merge("TrackStatus", payload, message)
         status = self.data.topics["TrackStatus"]
         code = text(status.get("Status"))
@@ -426,10 +429,8 @@ class SessionState:
         if code == RED:
             self._break_laps()
 
-    def _driver_list(self, payload: Any, message: Message) -> None:
+    def _driver_list(self, payload: dict[str, Any], message: Message) -> None:
         delta = self._merge("DriverList", payload, message)
-        if not isinstance(delta, dict):
-            return
         for number, entry in delta.items():
             if not self._is_car(number, entry, "null-driver"):
                 continue
@@ -439,7 +440,7 @@ class SessionState:
             self._note(change.DRIVER, number)
             self._note(change.ENTRIES)
 
-    def _timing_data(self, payload: Any, message: Message) -> None:
+    def _timing_data(self, payload: dict[str, Any], message: Message) -> None:
         data = self.data
         told = payload.get("Lines")
         known = _lines(data.topics.get("TimingData"))
@@ -526,9 +527,9 @@ class SessionState:
         if leads and "Position" in line:
             car.gap_ms = car.gap_laps = car.interval_ms = car.interval_laps = None
 
-    def _timing_app_data(self, payload: Any, message: Message) -> None:
+    def _timing_app_data(self, payload: dict[str, Any], message: Message) -> None:
         delta = self._merge("TimingAppData", payload, message)
-        lines = delta.get("Lines") if isinstance(delta, dict) else None
+        lines = delta.get("Lines")
         if not isinstance(lines, dict):
             return
         merged = self.data.topics["TimingAppData"].get("Lines") or {}
@@ -552,12 +553,12 @@ class SessionState:
                         self._note(change.LAP, lap)
                         self._note(change.DRIVER, number)
 
-    def _lap_count(self, payload: Any, message: Message) -> None:
+    def _lap_count(self, payload: dict[str, Any], message: Message) -> None:
         self._merge("LapCount", payload, message)
         self._refresh_rules()
         self._note(change.SESSION)
 
-    def _clock(self, payload: Any, message: Message) -> None:
+    def _clock(self, payload: dict[str, Any], message: Message) -> None:
         self._merge("ExtrapolatedClock", payload, message)
         told = self.data.topics["ExtrapolatedClock"]
         remaining = duration_ms(told.get("Remaining"))
@@ -570,10 +571,10 @@ class SessionState:
             self.data.clock = (remaining, bool(flag(told.get("Extrapolating"))), at if at is not None else message.at)
         self._note(change.SESSION)
 
-    def _race_control(self, payload: Any, message: Message) -> None:
+    def _race_control(self, payload: dict[str, Any], message: Message) -> None:
         delta = self._merge("RaceControlMessages", payload, message)
         merged = dict(items(self.data.topics["RaceControlMessages"].get("Messages")))
-        for index, _ in items(delta.get("Messages") if isinstance(delta, dict) else None):
+        for index, _ in items(delta.get("Messages")):
             item = merged.get(index)
             if not isinstance(item, dict) or text(item.get("Message")) is None:
                 self._reject("bad-race-control")
@@ -598,7 +599,7 @@ class SessionState:
             self._note(change.DRIVER, car.number)
             self._note(change.TYRES)
 
-    def _weather(self, payload: Any, message: Message) -> None:
+    def _weather(self, payload: dict[str, Any], message: Message) -> None:
         self._merge("WeatherData", payload, message)
         now = dict(self.data.topics["WeatherData"])
         if self.data.weather and self.data.weather[-1].data == now:
@@ -607,10 +608,10 @@ class SessionState:
         self._note(change.WEATHER, len(self.data.weather) - 1)
         self._note(change.SESSION)
 
-    def _team_radio(self, payload: Any, message: Message) -> None:
+    def _team_radio(self, payload: dict[str, Any], message: Message) -> None:
         delta = self._merge("TeamRadio", payload, message)
         merged = dict(items(self.data.topics["TeamRadio"].get("Captures")))
-        for index, _ in items(delta.get("Captures") if isinstance(delta, dict) else None):
+        for index, _ in items(delta.get("Captures")):
             item = merged.get(index)
             if not isinstance(item, dict) or text(item.get("Path")) is None or text(item.get("RacingNumber")) is None:
                 self._reject("bad-team-radio")
@@ -619,15 +620,15 @@ class SessionState:
             self.data.team_radio[index] = SeriesItem(at if at is not None else message.at, dict(item))
             self._note(change.TEAM_RADIO, index)
 
-    def _pit_lane_times(self, payload: Any, _message: Message) -> None:
+    def _pit_lane_times(self, payload: dict[str, Any], _message: Message) -> None:
         # Entries are deleted a minute after they were told: what matters is the moment they come.
-        times = payload.get("PitTimes") if isinstance(payload, dict) else None
+        times = payload.get("PitTimes")
         for number, told in times.items() if isinstance(times, dict) else ():
             if isinstance(told, dict) and not number.startswith("_"):
                 self._lane_time(number, integer(told.get("Lap")), duration_ms(told.get("Duration")), None)
 
-    def _pit_stops(self, payload: Any, _message: Message) -> None:
-        times = payload.get("PitTimes") if isinstance(payload, dict) else None
+    def _pit_stops(self, payload: dict[str, Any], _message: Message) -> None:
+        times = payload.get("PitTimes")
         for number, stops in times.items() if isinstance(times, dict) else ():
             for _, item in items(stops):
                 stop = item.get("PitStop") if isinstance(item, dict) else None
@@ -640,8 +641,8 @@ class SessionState:
         if car is not None and stints.lane_time(car, lap, lane_ms, stop_ms):
             self._note(change.TYRES)
 
-    def _car_data(self, payload: Any, message: Message) -> None:
-        for _, entry in items(payload.get("Entries") if isinstance(payload, dict) else None):
+    def _car_data(self, payload: dict[str, Any], message: Message) -> None:
+        for _, entry in items(payload.get("Entries")):
             cars = entry.get("Cars") if isinstance(entry, dict) else None
             if not isinstance(cars, dict):
                 self._reject("bad-CarData")
@@ -650,8 +651,8 @@ class SessionState:
             self.data.telemetry_samples.append((at if at is not None else message.at, cars))
             self._note(change.TELEMETRY)
 
-    def _positions(self, payload: Any, message: Message) -> None:
-        for _, entry in items(payload.get("Position") if isinstance(payload, dict) else None):
+    def _positions(self, payload: dict[str, Any], message: Message) -> None:
+        for _, entry in items(payload.get("Position")):
             cars = entry.get("Entries") if isinstance(entry, dict) else None
             if not isinstance(cars, dict):
                 self._reject("bad-Position")

@@ -7,8 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TIME = re.compile(r"^(?:(\d+):)?(?:(\d+):)?(\d+)(?:\.(\d{1,6}))?$")
-_LAPS = re.compile(r"^\+?(\d+)\s*L(?:APS?)?$", re.IGNORECASE)
+_YEARS = range(1900, 2200)
+"""Years an instant can be of; anything else is a mistake no document could hold."""
+_TIME = re.compile(r"^(?:(\d{1,4}):)?(?:(\d{1,4}):)?(\d{1,6})(?:\.(\d{1,6}))?$", re.ASCII)
+_LAPS = re.compile(r"^\+?(\d{1,4})\s*L(?:APS?)?$", re.IGNORECASE | re.ASCII)
+_DAY_MS = 24 * 3_600_000
 
 
 def duration_ms(value: Any) -> int | None:
@@ -37,6 +40,8 @@ def utc_ms(value: Any) -> int | None:
         return None
     if parsed.tzinfo is None:
         parsed = parsed.replace(tzinfo=UTC)
+    if parsed.year not in _YEARS:
+        return None
     return (parsed - _EPOCH) // timedelta(milliseconds=1)
 
 
@@ -46,7 +51,7 @@ def offset_ms(value: Any) -> int | None:
         return None
     sign = -1 if value.startswith("-") else 1
     amount = duration_ms(value.lstrip("+-"))
-    return None if amount is None else sign * amount
+    return None if amount is None or amount > _DAY_MS else sign * amount
 
 
 MAX_INTEGER = 2**53 - 1
