@@ -267,7 +267,7 @@ def _read_sectors(
         if ms is None:
             continue
         done = _late_lap(car, at)
-        if done is not None and index > 0 and _belongs_to(done, lap, index):
+        if done is not None and index > 0 and lap is not None and _belongs_to(done, lap, index):
             if done.sectors[index] != ms:
                 done.sectors[index] = ms
                 _fill(car, done, touched)
@@ -307,10 +307,8 @@ def _late_lap(car: Car, at: int) -> Lap | None:
     return done
 
 
-def _belongs_to(done: Lap, lap: OpenLap | None, index: int) -> bool:
+def _belongs_to(done: Lap, lap: OpenLap, index: int) -> bool:
     """Whether sector 2 or 3 that came late is the completed lap's and not the open one's."""
-    if lap is None:
-        return True
     if index == 2:
         return lap.sectors[1] is None
     return lap.sectors[0] is None and done.sectors[1] is None
@@ -471,8 +469,6 @@ def _accept(car: Car, lap: Lap, time: int, rules: LapRules, touched: set[int]) -
         doubtful = time > LONG_LAP_MS or lap.aborted or lap.pit_out
     if doubtful and not borne_out:
         lap.refused = time
-        if lap.number in car.told:
-            touched.add(lap.number)
         return
     if lap.time != time or lap.time_source != "feed":
         lap.time, lap.time_source, lap.refused = time, "feed", None
@@ -511,19 +507,12 @@ def _fill(car: Car, lap: Lap, touched: set[int]) -> None:
 
 def _settle_if_moved_on(car: Car, touched: set[int]) -> None:
     """A lap is settled when it has its time and sector 3, or when the car has reached sector 1 of the next."""
-    if car.waiting is None:
+    done = car.laps.get(car.waiting) if car.waiting is not None else None
+    if done is None or done.number in car.told:
         return
-    done = car.laps.get(car.waiting)
-    if done is None:
-        car.waiting = None
-    elif (
-        done.number not in car.told
-        and done.sectors[2] is not None
-        and done.time is not None
-        and (done.time_source == "feed" or done.number == 1)
-    ):
+    if done.sectors[2] is not None and done.time is not None and (done.time_source == "feed" or done.number == 1):
         tell(car, done, touched)
-    elif done.number not in car.told and car.open is not None and car.open.sectors[0] is not None:
+    elif car.open is not None and car.open.sectors[0] is not None:
         settle(car, touched)
 
 
@@ -592,8 +581,6 @@ def end_early(car: Car, rules: LapRules, at: int, touched: set[int]) -> None:
     if not car.laps and car.joined_at is None:
         return
     if car.in_pit and all(sector is None for sector in lap.sectors):
-        return
-    if rules.total_laps is not None and lap.number > rules.total_laps:
         return
     settle(car, touched)
     stopped = Lap(
