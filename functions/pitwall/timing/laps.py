@@ -455,6 +455,8 @@ def _pits(car: Car, lap: Lap, rules: LapRules) -> None:
             lap.pit_in = True
             lap.in_lane = not rules.race
             lap.stint = visit.stint
+            # A lap that ended in the lane may be told as late as in the next part, when the car sets out again.
+            lap.part = visit.part or lap.part
             visit.lap = lap.number
 
 

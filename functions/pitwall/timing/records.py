@@ -78,6 +78,8 @@ class PitVisit(Struct, array_like=True):
     """Index of the stint the car came in on."""
     fitted: int | None = None
     """Index of the stint the car went out on, once told."""
+    part: int | None = None
+    """Qualifying part in which the car came in."""
 
 
 class Best(Struct, array_like=True):

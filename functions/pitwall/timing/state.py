@@ -253,10 +253,8 @@ class SessionState:
 
     def _lap_changes(self, car: Car, touched: set[int]) -> None:
         for number in touched:
-            lap = car.laps.get(number)
             self._note(change.LAP, number)
-            if lap is not None:
-                self._complete_lap(car, number)
+            self._complete_lap(car, number)
         if touched:
             self._note(change.DRIVER, car.number)
             self._note(change.TYRES)
@@ -483,7 +481,10 @@ class SessionState:
         if first and in_pit:
             car.in_pit = True
         elif in_pit is not None and in_pit != car.in_pit and not (message.snapshot and first):
-            (stints.enter if in_pit else stints.leave)(car, message.at)
+            if in_pit:
+                stints.enter(car, message.at, self.rules.part)
+            else:
+                stints.leave(car, message.at)
         if message.snapshot and car.open is None:
             laps.join(car, merged, message.at, self.rules)
             self._join_stint(car)

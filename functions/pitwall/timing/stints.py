@@ -144,9 +144,8 @@ def _stint(item: Any) -> Stint:
 
 def enter(car: Car, at: int) -> None:
     """The car came into the pit lane."""
-    if not car.in_pit:
-        car.in_pit = True
-        car.visits.append(PitVisit(in_at=at, stint=car.stint))
+    car.in_pit = True
+    car.visits.append(PitVisit(in_at=at, stint=car.stint))
 
 
 def leave(car: Car, at: int) -> None:
