@@ -142,10 +142,10 @@ def _stint(item: Any) -> Stint:
     )
 
 
-def enter(car: Car, at: int) -> None:
-    """The car came into the pit lane."""
+def enter(car: Car, at: int, part: int | None) -> None:
+    """The car came into the pit lane. part: of qualifying."""
     car.in_pit = True
-    car.visits.append(PitVisit(in_at=at, stint=car.stint))
+    car.visits.append(PitVisit(in_at=at, stint=car.stint, part=part))
 
 
 def leave(car: Car, at: int) -> None:
