@@ -116,7 +116,7 @@ def apply_ruling(car: Car, what: Ruling | Lap, race: bool) -> set[int]:
         return set()
     found = [lap for lap in car.laps.values() if _means(lap, what.time_ms, what.lap, race)]
     if not found and what.time_ms is not None and what.lap is not None:
-        found = [lap for lap in car.laps.values() if lap.time == what.time_ms]
+        found = [lap for lap in car.laps.values() if lap.time == what.time_ms and lap.time_source == "feed"]
     if not what.deleted:
         car.deletions = [waiting for waiting in car.deletions if waiting[0] != what.time_ms]
         found = [lap for lap in found if lap.deleted]
