@@ -16,15 +16,17 @@ from local.simulator import Form, Race, quick_race, write_recording
 from local.simulator import truth as true
 from pitwall.documents.base import Document
 from pitwall.documents.drivers import DriverDocument, Lap, LapDocument
-from pitwall.documents.encoding import millis
+from pitwall.documents.encoding import millis, to_fields
 from pitwall.documents.live import TowerDocument
 from pitwall.documents.projection import project
 from pitwall.sources.recording import open_recording
+from pitwall.timing.change import DRIVER, ENTRIES, LAP, SEGMENTS, SESSION, TOWER, TYRES, Change
 from pitwall.timing.state import SessionState
 
 PUNCTUAL_MS = 500
 """Most crossings are told within this; the counter of one lap in some hundred comes up to two seconds late."""
 LATEST_MS = 2_500
+WRITTEN_EVERY_MS = 5_000
 TENTH_MS = 50
 """PitStopSeries tells tenths of a second: rounding may take half of one away or add it."""
 
@@ -70,12 +72,21 @@ def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     source = open_recording(path)
     state = SessionState(source.session)
     documents: dict[str, Document] = {}
+    changes: set[Change] = set()
+    written = 0
     for message in source.messages():
-        for change in state.apply(message):
-            documents.update([projected] if (projected := project(state, change)) else [])
-    for change in state.finish():
-        documents.update([projected] if (projected := project(state, change)) else [])
+        # As the pipeline does: what changed is stored once in a while, as it then is.
+        if message.at >= written + WRITTEN_EVERY_MS:
+            written = message.at
+            documents.update(_projected(state, changes))
+            changes = set()
+        changes |= state.apply(message)
+    documents.update(_projected(state, changes | state.finish()))
     return Played(race, state, documents)
+
+
+def _projected(state: SessionState, changes: set[Change]) -> dict[str, Document]:
+    return dict(projected for change in changes if (projected := project(state, change)) is not None)
 
 
 def known(value: Any) -> Any:
@@ -96,6 +107,21 @@ def wrong(played: Played, **fields: str) -> list[tuple[str, int, str, Any, Any]]
 
 def test_everything_the_feed_sends_is_understood(played: Played) -> None:
     assert played.state.rejected == {}
+
+
+def test_what_is_stored_is_what_the_state_says_in_the_end_because_every_change_was_reported(played: Played) -> None:
+    cars = played.state.data.cars
+    changes = {
+        *(Change(what) for what in (SESSION, TOWER, ENTRIES, TYRES, SEGMENTS)),
+        *(Change(DRIVER, number) for number in cars),
+        *(Change(LAP, lap) for car in cars.values() for lap in car.told),
+    }
+    stale = [
+        path
+        for path, document in _projected(played.state, changes).items()
+        if {**to_fields(document), "at": 0} != {**to_fields(played.documents[path]), "at": 0}
+    ]
+    assert stale == []
 
 
 def test_no_lap_is_missing_and_only_laps_on_which_a_car_stopped_are_added(played: Played) -> None:
