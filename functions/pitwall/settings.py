@@ -10,7 +10,22 @@ FIRESTORE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST and STORAGE_EMULATOR_HOST by thems
 | PITWALL_FEED | `f1` | feed id: key of lease and schedule (`f1`, `kart-<circuit>`) |
 | PITWALL_INSTANCE | host name and process id | who this process is, in leases and logs |
 | PITWALL_SOURCE | empty: nothing to poll | what the poller reads: `<kind>` or `<kind>:<argument>` (`recording:/path`) |
-| PITWALL_SPEED | `1` | times real time at which a recording plays, or `max` for as fast as it goes |
+| PITWALL_SPEED | `1` | times real time at which a recording plays, or `max` for as fast as it goes; of a live feed: how fast its clock runs (the local hub's) |
+| PITWALL_FALLBACK | empty: none | source read instead when the first one is refused (`openf1`) |
+| PITWALL_SCHEDULE | `on` | `off`: poll a live source at any time, whatever `schedule/{feedId}` says |
+| PITWALL_EARLY_S | `1800` | seconds before a session's start at which polling begins |
+| PITWALL_LATE_S | `14400` | seconds after a session's end at which polling stops at the latest |
+| PITWALL_QUIET_S | `300` | seconds without timing after a session was finalised until it is over |
+| PITWALL_SILENCE_S | `35` | seconds without any message after which a live connection counts as dead |
+| PITWALL_CONNECT_S | `10` | seconds each step of connecting to a live feed may take |
+| PITWALL_BACKOFF_S | `60` | seconds between two attempts to connect, at most |
+| PITWALL_F1_URL | `https://livetiming.formula1.com` | server of F1's live feed and archive |
+| PITWALL_F1_TOKEN | empty: public topics only | F1TV token; a secret |
+| PITWALL_F1_TOKEN_SECRET | empty | Secret Manager version that holds it instead, read at every connection (`projects/p/secrets/s/versions/latest`) |
+| PITWALL_OPENF1_URL | `https://api.openf1.org` | server of OpenF1 |
+| PITWALL_OPENF1_TOKEN | empty: none | OpenF1's OAuth token; a secret |
+| PITWALL_OPENF1_USERNAME | empty: none | OpenF1 account, to get such a token |
+| PITWALL_OPENF1_PASSWORD | empty: none | its password; a secret |
 | PITWALL_TOPIC_TIMING | `timing` | topic of the documents that changed |
 | PITWALL_TOPIC_EVENTS | `events` | topic of what happened (overtake, stop, ...) |
 | PITWALL_TOPIC_RAW | `raw` | topic of the feed's raw messages |
@@ -93,6 +108,12 @@ def _speed(value: str) -> float:
     return speed
 
 
+def _switch(value: str) -> bool:
+    if value.lower() not in ("on", "off"):
+        raise ValueError("is neither on nor off")
+    return value.lower() == "on"
+
+
 def _log_level(value: str) -> str:
     if value.upper() not in _LOG_LEVELS:
         raise ValueError(f"is none of {', '.join(_LOG_LEVELS)}")
@@ -105,6 +126,11 @@ _bucket = _matching(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", "the name of a Cloud 
 _project = _matching(r"[a-z0-9:.-]{1,63}", "the id of a Google Cloud project")
 _feed = _matching(r"[a-z0-9][a-z0-9-]{0,62}", "a feed id: lower-case letters, digits and hyphens")
 _instance = _matching(r"[A-Za-z0-9._-]{1,128}", "a name of letters, digits, dots, hyphens and underscores")
+_url = _matching(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?", "an http(s) URL")
+_secret_version = _matching(
+    r"projects/[a-z0-9:.-]+/secrets/[A-Za-z0-9_-]+/versions/([0-9]+|latest)",
+    "a Secret Manager version (projects/<project>/secrets/<secret>/versions/latest)",
+)
 _ORIGIN = r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?"
 _origins = _matching(
     rf"|\*|{_ORIGIN}( *, *{_ORIGIN})*",
@@ -113,9 +139,12 @@ _origins = _matching(
 _source = _matching(r"|[a-z0-9]+(:.+)?", "`<kind>` or `<kind>:<argument>`")
 
 
-def _variable(name: str, read: Callable[[str], Any], default: Any) -> Any:
-    """A field read from the environment variable `name` by `read`, which raises ValueError."""
-    return field(default=default, metadata={"variable": name, "read": read})
+def _variable(name: str, read: Callable[[str], Any], default: Any, *, secret: bool = False) -> Any:
+    """A field read from the environment variable `name` by `read`, which raises ValueError.
+
+    secret: it is shown neither in the settings' repr nor in an error.
+    """
+    return field(default=default, repr=not secret, metadata={"variable": name, "read": read, "secret": secret})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +160,21 @@ class Settings:
     instance: str = _variable("PITWALL_INSTANCE", _instance, "")
     source: str = _variable("PITWALL_SOURCE", _source, "")
     speed: float = _variable("PITWALL_SPEED", _speed, 1.0)
+    fallback: str = _variable("PITWALL_FALLBACK", _source, "")
+    schedule: bool = _variable("PITWALL_SCHEDULE", _switch, True)
+    early_s: float = _variable("PITWALL_EARLY_S", _seconds, 1800.0)
+    late_s: float = _variable("PITWALL_LATE_S", _seconds, 14400.0)
+    quiet_s: float = _variable("PITWALL_QUIET_S", _seconds, 300.0)
+    silence_s: float = _variable("PITWALL_SILENCE_S", _seconds, 35.0)
+    connect_s: float = _variable("PITWALL_CONNECT_S", _seconds, 10.0)
+    backoff_s: float = _variable("PITWALL_BACKOFF_S", _seconds, 60.0)
+    f1_url: str = _variable("PITWALL_F1_URL", _url, "https://livetiming.formula1.com")
+    f1_token: str = _variable("PITWALL_F1_TOKEN", _text, "", secret=True)
+    f1_token_secret: str = _variable("PITWALL_F1_TOKEN_SECRET", _secret_version, "")
+    openf1_url: str = _variable("PITWALL_OPENF1_URL", _url, "https://api.openf1.org")
+    openf1_token: str = _variable("PITWALL_OPENF1_TOKEN", _text, "", secret=True)
+    openf1_username: str = _variable("PITWALL_OPENF1_USERNAME", _text, "")
+    openf1_password: str = _variable("PITWALL_OPENF1_PASSWORD", _text, "", secret=True)
     topic_timing: str = _variable("PITWALL_TOPIC_TIMING", _topic, "timing")
     topic_events: str = _variable("PITWALL_TOPIC_EVENTS", _topic, "events")
     topic_raw: str = _variable("PITWALL_TOPIC_RAW", _topic, "raw")
@@ -164,7 +208,7 @@ class Settings:
             try:
                 values[spec.name] = read(text)
             except ValueError as error:
-                wrong.append(f"{variable}={text!r} {error}")
+                wrong.append(f"{variable} {error}" if spec.metadata["secret"] else f"{variable}={text!r} {error}")
         if not env.get("GOOGLE_CLOUD_PROJECT", "").strip() and not any(env.get(host) for host in _EMULATORS):
             wrong.append("GOOGLE_CLOUD_PROJECT is not set, and no emulator is: which project is meant?")
         if not wrong:
@@ -190,9 +234,17 @@ class Settings:
         for spec in fields(self):
             value = getattr(self, spec.name)
             if value != "":
-                text = "max" if value == math.inf else f"{value:g}" if isinstance(value, float) else str(value)
+                text = _written(value)
                 result[spec.metadata["variable"]] = text
         return result
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float):
+        return "max" if value == math.inf else f"{value:g}"
+    return str(value)
 
 
 def variables() -> tuple[str, ...]:
