@@ -10,7 +10,7 @@ FIRESTORE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST and STORAGE_EMULATOR_HOST by thems
 | PITWALL_FEED | `f1` | feed id: key of lease and schedule (`f1`, `kart-<circuit>`) |
 | PITWALL_INSTANCE | host name and process id | who this process is, in leases and logs |
 | PITWALL_SOURCE | empty: nothing to poll | what the poller reads: `<kind>` or `<kind>:<argument>` (`recording:/path`) |
-| PITWALL_SPEED | `1` | times real time at which a recording plays, or `max` for as fast as it goes; of a live feed: how fast its clock runs (the local hub's) |
+| PITWALL_SPEED | `1` | times real time at which a recording plays, or `max`; how fast a live feed's clock runs |
 | PITWALL_FALLBACK | empty: none | source read instead when the first one is refused (`openf1`) |
 | PITWALL_SCHEDULE | `on` | `off`: poll a live source at any time, whatever `schedule/{feedId}` says |
 | PITWALL_EARLY_S | `1800` | seconds before a session's start at which polling begins |
@@ -21,7 +21,7 @@ FIRESTORE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST and STORAGE_EMULATOR_HOST by thems
 | PITWALL_BACKOFF_S | `60` | seconds between two attempts to connect, at most |
 | PITWALL_F1_URL | `https://livetiming.formula1.com` | server of F1's live feed and archive |
 | PITWALL_F1_TOKEN | empty: public topics only | F1TV token; a secret |
-| PITWALL_F1_TOKEN_SECRET | empty | Secret Manager version that holds it instead, read at every connection (`projects/p/secrets/s/versions/latest`) |
+| PITWALL_F1_TOKEN_SECRET | empty | Secret Manager version that holds it instead, read at every connection |
 | PITWALL_OPENF1_URL | `https://api.openf1.org` | server of OpenF1 |
 | PITWALL_OPENF1_TOKEN | empty: none | OpenF1's OAuth token; a secret |
 | PITWALL_OPENF1_USERNAME | empty: none | OpenF1 account, to get such a token |
