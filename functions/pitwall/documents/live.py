@@ -173,3 +173,6 @@ class FeedDocument(Document, kw_only=True):
     last_message_at: Annotated[Instant, Meta(description="feed instant of the last message")] | UnsetType = UNSET
     reconnects: int
     gated_topics: Annotated[list[str], Meta(description="topics the feed holds back without a token")]
+    message: (
+        Annotated[str, Meta(description="what the matter is, in plain words; absent when all is well")] | UnsetType
+    ) = UNSET

@@ -12,17 +12,16 @@ from __future__ import annotations
 
 from collections import Counter
 from hashlib import blake2b
-from typing import Literal
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, field
 
 from pitwall.documents import paths
 from pitwall.documents.base import Document
 from pitwall.documents.encoding import EPOCH, instant, millis
 from pitwall.documents.live import FeedDocument, TowerDocument
 from pitwall.documents.projection import Projected, project
-from pitwall.message import Message
+from pitwall.message import FeedState, FeedStatus, Message
 from pitwall.timing import change
 from pitwall.timing.change import Change
 from pitwall.timing.state import SessionState
@@ -35,8 +34,7 @@ STRAY_MS = 60_000
 """Steps back of up to 3.7 s were seen. A message this far behind the clock has a wrong instant, or the clock has."""
 STRAYS = 20
 """After so many in a row it was the clock, set by one wrong instant, and it follows them."""
-
-FeedState = Literal["connecting", "live", "silent", "reconnecting", "refused", "ended"]
+_TIMING = frozenset({"TimingData", "TimingDataF1", "TimingAppData"})
 
 
 class Tick(Struct, frozen=True):
@@ -58,6 +56,8 @@ class Feed(Struct):
     state: FeedState = "live"
     reconnects: int = 0
     gated_topics: list[str] = field(default_factory=list)
+    detail: str = ""
+    """What the matter is, in plain words."""
 
 
 class Pace(Struct):
@@ -75,6 +75,8 @@ class Pace(Struct):
     pending: list[Change] = field(default_factory=list)
     feed_pending: bool = True
     arrived: list[int] = field(default_factory=list)
+    timing: int = 0
+    """Instant of the last message that tells of cars."""
     published: dict[str, bytes] = field(default_factory=dict)
     """Digest of what was last published at each path."""
     strays: int = 0
@@ -106,15 +108,43 @@ class Reducer:
         """Messages and documents that could not be used, by reason."""
         return self.state.rejected + Counter(self._pace.rejected)
 
-    def set_feed(self, state: FeedState, reconnects: int | None = None, gated_topics: list[str] | None = None) -> None:
+    @property
+    def timing_at(self) -> int:
+        """Instant of the last message that tells of cars, feed ms; 0 before the first."""
+        return self._pace.timing
+
+    def set_feed(self, state: FeedState) -> None:
         """Notes how the feed is; published with the next tick if it is news."""
-        before = msgspec.structs.astuple(self.feed)
-        self.feed.state = state
-        if reconnects is not None:
-            self.feed.reconnects = reconnects
-        if gated_topics is not None:
-            self.feed.gated_topics = gated_topics
-        self._pace.feed_pending |= msgspec.structs.astuple(self.feed) != before
+        self._note_feed(msgspec.structs.replace(self.feed, state=state))
+
+    def tell_feed(self, status: FeedStatus, reconnects_before: int = 0) -> list[Tick]:
+        """Notes what a live source says of its connection; goes out with the next tick if it is news.
+
+        Before the first message there is no feed clock: then it is told at once, at the status's own instant, if
+        the session is known from elsewhere. reconnects_before: of connections this source knows nothing of.
+        """
+        news = self._note_feed(
+            Feed(
+                self.feed.source,
+                status.state,
+                reconnects_before + status.reconnects,
+                sorted(status.gated_topics),
+                status.detail,
+            )
+        )
+        if not news or self._pace.clock or not self.session:
+            return []
+        tick = Tick(self.session, status.at, [self._feed_document(status.at)], [])
+        self._pace.feed = None
+        return [tick]
+
+    def _note_feed(self, feed: Feed) -> bool:
+        """Whether it is news."""
+        if feed == self.feed:
+            return False
+        self.feed = feed
+        self._pace.feed_pending = True
+        return True
 
     def offer(self, message: Message) -> list[Tick]:
         """Applies a message; returns the ticks that were due before it, and its own if it goes at once."""
@@ -126,6 +156,8 @@ class Reducer:
         ticks = self.due(message.at)
         if message.at > pace.clock:
             pace.clock = message.at
+        if message.topic in _TIMING:
+            pace.timing = max(pace.timing, message.at)
         changes = self.state.apply(message)
         self._gather(changes, message.arrived)
         return [*ticks, *self.due(pace.clock)]
@@ -134,6 +166,8 @@ class Reducer:
         """The ticks that are due by the feed instant `now`. A live feed asks while it is quiet."""
         pace = self._pace
         ticks: list[Tick] = []
+        if not self.session:
+            return []  # a live feed that has not told its session yet
         while (when := self._due_at()) is not None and when <= now:
             ticks += self._tick(when, everything=False)
         if pace.clock and (told := self._feed_due_at()) <= now:
@@ -144,6 +178,8 @@ class Reducer:
     def finish(self) -> list[Tick]:
         """The source has ended, or the session: everything that is pending goes out now."""
         self._gather(self.state.finish(), 0)
+        if not self.session:
+            return []
         return self._tick(self._pace.clock, everything=True)
 
     def dump(self) -> bytes:
@@ -263,7 +299,8 @@ class Reducer:
             at=instant(at),
             source=feed.source,
             state=feed.state,
-            last_message_at=instant(self._pace.clock),
+            last_message_at=instant(self._pace.clock) if self._pace.clock else UNSET,
             reconnects=feed.reconnects,
             gated_topics=feed.gated_topics,
+            message=feed.detail or UNSET,
         )
