@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from pitwall.documents.base import SCHEMA_VERSION, Document
 from pitwall.documents.drivers import DriverDocument, Lap, LapDocument, PartBest, PitStop, Speeds, Stint
+from pitwall.documents.job import JobDocument, KindChanges, Reconciled
 from pitwall.documents.live import (
     CarChannels,
     CarPosition,
@@ -155,5 +156,23 @@ EXAMPLES: dict[str, Document] = {
     "sessions/9845/trackStatus/1": TrackStatusDocument(at=AT, n=1, code="4", message="SCDeployed"),
     "sessions/9845/sessionStatus/1": SessionStatusDocument(at=AT, n=1, status="Started"),
     "sessions/9845/teamRadio/0": TeamRadioDocument(at=AT, n=0, racing_number="44", path="TeamRadio/HAM_44.mp3"),
+    "jobs/archive-9845": JobDocument(
+        at=AT,
+        kind="archive",
+        state="done",
+        progress=100,
+        message="1 document corrected",
+        result=Reconciled(
+            messages=9_991,
+            compared=412,
+            written=1,
+            deleted=0,
+            changes={
+                "lap": KindChanges(
+                    added=0, changed=1, removed=0, fields={"lapTimeMs": 1}, examples=["laps/8: 44.lapTimeMs"]
+                )
+            },
+        ),
+    ),
 }
 """A document of each kind by its path, as the poller publishes it: without `v` and `writtenAt`."""

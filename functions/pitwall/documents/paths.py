@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from pitwall.documents.base import Document
 from pitwall.documents.drivers import DriverDocument, LapDocument
+from pitwall.documents.job import JobDocument
 from pitwall.documents.live import (
     EntriesDocument,
     FeedDocument,
@@ -65,6 +66,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("trackStatus", "sessions/{session}/trackStatus/{n}", TrackStatusDocument),
     Kind("sessionStatus", "sessions/{session}/sessionStatus/{n}", SessionStatusDocument),
     Kind("teamRadio", "sessions/{session}/teamRadio/{n}", TeamRadioDocument),
+    Kind("job", "jobs/{id}", JobDocument),
 )
 
 _BY_SHAPE: dict[tuple[str | None, ...], Kind] = {
@@ -130,6 +132,16 @@ def laps(key: str) -> str:
 def series(key: str, name: str, n: int) -> str:
     """`name`: raceControl, weather, trackStatus, sessionStatus or teamRadio."""
     return f"sessions/{key}/{name}/{n}"
+
+
+def series_items(key: str, name: str) -> str:
+    """The collection of `series`."""
+    return f"sessions/{key}/{name}"
+
+
+def job(kind: str, key: str) -> str:
+    """The job of a kind on a session: `jobs/archive-9845`."""
+    return f"jobs/{kind}-{key}"
 
 
 def lease(feed: str) -> str:
