@@ -6,7 +6,8 @@ import base64
 import itertools
 import json
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,10 @@ def taken(subscriber: pubsub_v1.SubscriberClient, topics: dict[str, str], projec
     return take
 
 
-def push_body(data: bytes, **attributes: str) -> bytes:
-    """A push request's body, as the emulator sends it."""
-    message: dict[str, Any] = {"messageId": str(next(_message_ids)), "publishTime": "2026-01-01T00:00:00Z"}
+def push_body(data: bytes, published: datetime | None = None, **attributes: str) -> bytes:
+    """A push request's body, as the emulator sends it. published: when Pub/Sub took the message; else just now."""
+    at = (published or datetime.now(UTC)).isoformat()
+    message: dict[str, Any] = {"messageId": str(next(_message_ids)), "publishTime": at}
     if data:
         message["data"] = base64.b64encode(data).decode()
     if attributes:
@@ -92,8 +94,10 @@ def tower(number: str = "7", position: int = 1) -> dict[str, Any]:
     return {"at": "2026-01-01T00:00:00Z", "lines": {number: {"p": position}}}
 
 
-def message_of(documents: dict[str, Any], seq: int, epoch: int = 1, session: str = "7001") -> bytes:
-    """A message of the topic `timing`. documents: fields by path."""
+def message_of(
+    documents: dict[str, Any], seq: int, epoch: int = 1, session: str = "7001", deletes: Sequence[str] = ()
+) -> bytes:
+    """A message of the topic `timing`. documents: fields by path. deletes: paths, without documents only."""
     import msgspec
 
     (data,) = envelope.encode(
@@ -103,6 +107,7 @@ def message_of(documents: dict[str, Any], seq: int, epoch: int = 1, session: str
         seq=seq,
         at=START,
         documents=[TickDocument(path, msgspec.Raw(json.dumps(fields).encode())) for path, fields in documents.items()],
+        deletes=deletes,
         limit=10_000_000,
     )
     return data

@@ -75,6 +75,27 @@ def test_arrivals_go_with_the_tower_only() -> None:
     assert sum(len(envelope.arrived_at) for envelope in envelopes) == 2
 
 
+def test_deletes_travel_in_messages_of_their_own_that_a_writer_of_before_refuses() -> None:
+    data = messages(documents(10, 20), 1000, deletes=["sessions/1/weather/7", "sessions/1/weather/8"])
+    assert [json.loads(part)["schema"] for part in data] == [1, 2]
+    stored, deleted = map(decode, data)
+    assert ([document.path[-1] for document in stored.documents], stored.deletes) == (["1", "2"], [])
+    assert (deleted.documents, deleted.deletes) == ([], ["sessions/1/weather/7", "sessions/1/weather/8"])
+    assert [(part.part, part.parts) for part in (stored, deleted)] == [(0, 2), (1, 2)]
+
+
+def test_many_deletes_are_split_and_no_part_is_over_the_limit() -> None:
+    paths = [f"sessions/1/raceControl/{n}" for n in range(200)]
+    parts = messages([], 700, deletes=paths)
+    assert max(map(len, parts)) <= 700
+    assert [path for part in parts for path in decode(part).deletes] == paths
+
+
+def test_a_message_has_no_more_documents_than_one_commit_takes() -> None:
+    envelopes = split(documents(*[1] * 1000), 10_000_000, deletes=[f"sessions/1/weather/{n}" for n in range(500)])
+    assert [len(envelope.documents) + len(envelope.deletes) for envelope in envelopes] == [400, 400, 200, 400, 100]
+
+
 def test_a_tick_without_documents_is_no_message() -> None:
     assert messages([], 1000) == []
 
@@ -92,8 +113,8 @@ def changed(**fields: Any) -> bytes:
         (b"[]", "bad-envelope"),
         (b'{"schema":1}', "bad-envelope"),
         (b'{"schema":"1"}', "bad-envelope"),
-        (changed(schema=2), "unknown-schema"),
-        (changed(schema=2, documents="of another kind"), "unknown-schema"),
+        (changed(schema=3), "unknown-schema"),
+        (changed(schema=3, documents="of another kind"), "unknown-schema"),
         (changed(v=1), "bad-envelope"),
         (changed(seq=-1), "bad-envelope"),
         (changed(documents=[{"path": 1, "fields": {}}]), "bad-envelope"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from pitwall.pipeline.push import NotAPush, parse
@@ -21,6 +23,14 @@ def test_a_message_may_have_no_data() -> None:
 def test_the_number_of_the_delivery_is_read_where_pubsub_gives_it() -> None:
     body = b'{"message":{"data":"","messageId":"1","message_id":"1"},"subscription":"s","deliveryAttempt":5}'
     assert parse(body).attempt == 5
+
+
+def test_when_the_message_was_published_is_read_and_anything_else_is_unknown() -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    assert parse(push_body(b"", at)).published == at
+    assert parse(b'{"message":{"messageId":"1","publishTime":"2026-01-01T00:00:00.000000001Z"}}').published == at
+    assert parse(b'{"message":{"messageId":"1","publishTime":"yesterday"}}').published is None
+    assert parse(b'{"message":{"messageId":"1"}}').published is None
 
 
 @pytest.mark.parametrize(

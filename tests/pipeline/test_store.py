@@ -12,7 +12,7 @@ from google.cloud import firestore as firestore_api
 
 from local.emulators import Emulator
 from pitwall.pipeline.database import Conflict, Database, Unavailable
-from pitwall.pipeline.store import Versioned, VersionedStore
+from pitwall.pipeline.store import Deletion, Versioned, VersionedStore
 from tests.pipeline.outage import Outage
 
 PATH = "sessions/7001/live/timing"
@@ -150,6 +150,55 @@ def test_endless_contention_is_given_up_for_a_redelivery(
     monkeypatch.setattr(database, "commit", contended)
     with pytest.raises(Unavailable, match=PATH):
         VersionedStore(database).write([document(1)])
+
+
+@pytest.mark.parametrize(("v", "deleted"), [(4, 0), (5, 0), (6, 1)])
+@pytest.mark.parametrize("cold", [False, True])
+def test_a_document_is_deleted_only_over_a_lower_version(
+    store: VersionedStore, database: Database, firestore: firestore_api.Client, v: int, deleted: int, cold: bool
+) -> None:
+    store.write([document(5)])
+    outcome = (VersionedStore(database) if cold else store).write([], [Deletion(PATH, v)])
+    assert (outcome.deleted, outcome.stale) == (deleted, 1 - deleted)
+    assert (found(firestore) is None) == bool(deleted)
+
+
+def test_what_somebody_else_wrote_meanwhile_is_deleted_only_if_it_is_older(
+    store: VersionedStore, database: Database, firestore: firestore_api.Client
+) -> None:
+    store.write([document(1)])
+    VersionedStore(database).write([document(3)])
+    assert store.write([], [Deletion(PATH, 2)]).deleted == 0
+    assert store.write([], [Deletion(PATH, 4)]).deleted == 1
+    assert found(firestore) is None
+
+
+def test_a_deletion_of_what_is_not_there_is_done(store: VersionedStore, firestore: firestore_api.Client) -> None:
+    outcome = store.write([document(1, "sessions/7001")], [Deletion(PATH, 1)])
+    assert (outcome.written, outcome.deleted, outcome.stale) == (1, 0, 1)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_an_older_write_after_a_deletion_does_not_bring_the_document_back(
+    store: VersionedStore, firestore: firestore_api.Client, first: bool
+) -> None:
+    if first:
+        store.write([document(1)])
+    store.write([], [Deletion(PATH, 3)])
+    assert store.write([document(2)]).stale == 1
+    assert found(firestore) is None
+    assert store.write([document(4)]).written == 1
+    assert found(firestore) == {"v": 4, "text": "version 4"}
+
+
+def test_a_deletion_delivered_again_deletes_what_another_instance_brought_back(
+    store: VersionedStore, database: Database, firestore: firestore_api.Client
+) -> None:
+    store.write([document(1)])
+    store.write([], [Deletion(PATH, 3)])
+    VersionedStore(database).write([document(2)])
+    assert store.write([], [Deletion(PATH, 3)]).deleted == 1
+    assert found(firestore) is None
 
 
 @pytest.mark.parametrize("seed", range(3))

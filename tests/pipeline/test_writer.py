@@ -6,7 +6,7 @@ import json
 import random
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -188,6 +188,69 @@ def test_a_message_whose_bad_document_could_not_be_put_away_is_stored_by_then(
     healthy = Writer(VersionedStore(database), DeadLetters(project, "timing-dead"))
     assert healthy.handle(push_body(data)).status_code == 204
     assert found(firestore)["v"] == version(1, 1)
+
+
+def test_documents_are_deleted_and_counted(
+    writer: Writer, firestore: firestore_api.Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [f"sessions/7001/weather/{n}" for n in range(3)]
+    report = {"at": "2026-01-01T00:00:00Z", "weather": {"airTemp": 20.0}}
+    writer.handle(push_body(message_of({path: {**report, "n": n} for n, path in enumerate(paths)}, seq=1)))
+    writer.handle(push_body(message_of({}, seq=1, epoch=2, deletes=paths[1:])))
+    assert [bool(found(firestore, path)) for path in paths] == [True, False, False]
+    counts = ("documents", "written", "stale", "firestoreReads", "firestoreWrites", "firestoreDeletes")
+    assert [[line[name] for name in counts] for line in logged(capsys)] == [[3, 3, 0, 0, 3, 0], [2, 0, 0, 0, 0, 2]]
+
+
+@pytest.mark.parametrize("path", ["sessions/7001", "sessions/7002/weather/1", "leases/f1", "jobs/archive-7001", "x"])
+def test_only_parts_of_the_messages_own_session_are_deleted(
+    writer: Writer, taken: Taken, firestore: firestore_api.Client, path: str
+) -> None:
+    if path != "x":
+        firestore.document(path).set({"v": 1})
+    assert writer.handle(push_body(message_of({}, seq=1, epoch=2, deletes=[path]))).status_code == 204
+    (put_away,) = taken("timing-dead")
+    assert json.loads(put_away.data) == {"path": path, "delete": True}
+    assert put_away.attributes["reason"] == "unknown-path"
+    assert path == "x" or found(firestore, path) == {"v": 1}
+
+
+@pytest.mark.parametrize("cold", [False, True])
+def test_a_message_from_before_a_reconciliation_that_comes_long_after_it_brings_nothing_back(
+    writer: Writer, database: Database, dead_letters: DeadLetters, firestore: firestore_api.Client, cold: bool
+) -> None:
+    """Epoch 3 has deleted the document; a message of epoch 2 was held up for an hour."""
+    firestore.document("jobs/archive-7001").set({"v": version(3, 1)})
+    writer.handle(push_body(message_of({}, seq=1, epoch=3, deletes=[TOWER])))
+    held_up = push_body(message_of({TOWER: tower()}, seq=900, epoch=2), datetime.now(UTC) - timedelta(hours=1))
+    instance = Writer(VersionedStore(database), dead_letters) if cold else writer
+    assert instance.handle(held_up).status_code == 204
+    assert found(firestore) == {}
+
+
+def test_a_late_message_sets_back_nothing_that_a_reconciliation_left_as_it_was(
+    writer: Writer, firestore: firestore_api.Client
+) -> None:
+    writer.handle(push_body(message_of({TOWER: tower(position=4)}, seq=5, epoch=2)))
+    firestore.document("jobs/archive-7001").set({"v": version(3, 1)})
+    late = push_body(message_of({TOWER: tower(position=9)}, seq=6, epoch=2), datetime.now(UTC) - timedelta(hours=1))
+    writer.handle(late)
+    assert found(firestore)["lines"] == {"7": {"p": 4}}
+
+
+def test_a_late_message_of_a_session_that_was_not_reconciled_is_stored(
+    writer: Writer, firestore: firestore_api.Client
+) -> None:
+    writer.handle(push_body(message_of({TOWER: tower()}, seq=5), datetime.now(UTC) - timedelta(hours=1)))
+    assert found(firestore)["v"] == version(1, 5)
+
+
+def test_a_late_message_of_a_session_with_an_impossible_key_is_put_away(
+    writer: Writer, taken: Taken, firestore: firestore_api.Client
+) -> None:
+    data = message_of({"a/b": {}}, seq=5, session="a/b")
+    assert writer.handle(push_body(data, datetime.now(UTC) - timedelta(hours=1))).status_code == 204
+    assert len(taken("timing-dead")) == 1
 
 
 @pytest.fixture

@@ -79,19 +79,23 @@ class Database:
         else:
             channel = FirestoreGrpcTransport.create_channel(options=_CHANNEL_OPTIONS)
         self._channel = channel
-        self._reads = self._writes = 0
+        self._reads = self._writes = self._deletes = 0
         self._client = FirestoreClient(transport=FirestoreGrpcTransport(channel=channel))
 
     def close(self) -> None:
         self._channel.close()
 
     def operations(self) -> dict[str, int]:
-        """Documents read and written since this was last asked, as a log line has them; billed or not for sure.
+        """Documents read, written and deleted since this was last asked, for a log line; roughly what is billed.
 
         One caller a database: what is asked of it by several threads at once is counted roughly.
         """
-        counted = {"firestoreReads": self._reads, "firestoreWrites": self._writes}
-        self._reads = self._writes = 0
+        counted = {
+            "firestoreReads": self._reads,
+            "firestoreWrites": self._writes,
+            "firestoreDeletes": self._deletes,
+        }
+        self._reads = self._writes = self._deletes = 0
         return counted
 
     def write(self, path: str, fields: dict[str, Any], after: Any = None, *, must_be_new: bool = False) -> Any:
@@ -106,6 +110,12 @@ class Database:
             _encode(value, write.update.fields[key])
         return self.expect(write, after, must_be_new=must_be_new)
 
+    def delete(self, path: str, after: Any = None) -> Any:
+        """A write that deletes a document, to be committed. after: update time the document must still have."""
+        write = _Write()
+        write.delete = self._root + path
+        return self.expect(write, after)
+
     def expect(self, write: Any, after: Any = None, *, must_be_new: bool = False) -> Any:
         """The write with another precondition."""
         write.ClearField("current_document")
@@ -116,7 +126,10 @@ class Database:
         return write
 
     def commit(self, writes: Sequence[Any]) -> list[Any]:
-        """All of the writes or none; returns the update time of each. Raises Conflict, InvalidWrite, Unavailable."""
+        """All of the writes or none; returns the update time of each (of a delete: nothing that means anything).
+
+        Raises Conflict, InvalidWrite, Unavailable.
+        """
         request = types.CommitRequest.wrap(_CommitRequest(database=self._name, writes=writes))
         try:
             answer = self._client.commit(request=request, metadata=self._metadata, retry=None, timeout=self._timeout_s)
@@ -126,7 +139,9 @@ class Database:
             raise InvalidWrite(no.message) from None
         except (exceptions.GoogleAPIError, grpc.RpcError) as no:
             raise Unavailable(str(no)) from None
-        self._writes += len(writes)
+        deletes = sum(write.WhichOneof("operation") == "delete" for write in writes)
+        self._deletes += deletes
+        self._writes += len(writes) - deletes
         return [result.update_time for result in types.CommitResponse.pb(answer).write_results]
 
     def read(self, paths: Iterable[str], only: Sequence[str] = ()) -> dict[str, Stored]:
@@ -165,10 +180,10 @@ class Database:
         where: Sequence[tuple[str, Comparison, Any]] = (),
         order_by: str | None = None,
         descending: bool = False,
-        limit: int,
+        limit: int | None,
         only: Sequence[str] = (),
     ) -> list[tuple[str, dict[str, Any]]]:
-        """Path and fields of up to `limit` documents of a collection, as `sessions/9845/laps`.
+        """Path and fields of up to `limit` documents of a collection, as `sessions/9845/laps`; None for all of them.
 
         where: fields, comparisons and values that all have to hold. only: paths of the fields that are read, else all.
         A document without the field `order_by` is not found. Raises Unavailable.

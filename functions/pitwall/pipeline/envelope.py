@@ -1,22 +1,33 @@
 """What travels on the topic `timing`: the whole values of one tick, in messages of a bounded size.
 
 An envelope is JSON. All documents of a tick carry the same version `v`; a tick too
-large for one message is split between documents, never inside one. Whether the fields fit
-the type stored at a path is for the writer to say, one document at a time.
+large for one message is split between documents, never inside one. Documents to be deleted travel in
+messages of their own. Whether the fields fit the type stored at a path is for the writer to say, one
+document at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
 
 from pitwall.documents.encoding import instant
 
+T = TypeVar("T")
+
 SCHEMA = 1
 """Version of the envelope; a writer refuses one it does not know."""
+
+SCHEMA_OF_DELETES = 2
+"""Version of one that deletes. A writer of before would store its documents and drop the deletes without a word; so
+it refuses the message (dead letter `unknown-schema`), and whoever published it sees that they were not deleted."""
+
+MAX_DOCUMENTS = 400
+"""Documents of one message: it is one commit, and Firestore long took 500 writes at the most."""
 
 _SEQ_BITS = 32
 MAX_SEQ = (1 << _SEQ_BITS) - 1
@@ -47,6 +58,7 @@ class Envelope(Struct, rename="camel", kw_only=True, frozen=True):
     part, parts: number from 0, and how many messages the tick was split into.
     arrived_at: when each message that changed the tower in this tick reached the poller, wall-clock
         milliseconds since the epoch; for measuring. In the part that holds the tower, else empty.
+    deletes: paths of documents that are not to be there any more, where what is stored is older than `v`.
     """
 
     schema: int = SCHEMA
@@ -60,6 +72,7 @@ class Envelope(Struct, rename="camel", kw_only=True, frozen=True):
     parts: int = 1
     arrived_at: list[int] = []
     documents: list[TickDocument]
+    deletes: list[str] = []
 
 
 class _Head(Struct):
@@ -91,6 +104,7 @@ def encode(
     seq: int,
     at: int,
     documents: Sequence[TickDocument],
+    deletes: Sequence[str] = (),
     arrived: Sequence[int] = (),
     tower: str = "",
     limit: int,
@@ -98,33 +112,45 @@ def encode(
     """The messages of one tick, each at most `limit` bytes unless a single document alone is larger.
 
     at: the feed's instant, ms. arrived: see `Envelope.arrived_at`; it goes with the document at the path `tower`.
+    deletes: paths, not among those of `documents`; they come last.
     """
     header = Envelope(
         feed=feed, session=session, epoch=epoch, seq=seq, v=version(epoch, seq), at=instant(at), documents=[]
     )
     room = limit - len(msgspec.json.encode(header)) - 16 - 14 * len(arrived)
-    parts: list[list[TickDocument]] = []
-    free = 0
-    for document in documents:
-        size = len(document.path) + len(bytes(document.fields)) + 24
-        if not parts or size > free:
-            parts.append([])
-            free = room
-        parts[-1].append(document)
-        free -= size
-    for part, held in enumerate(parts):
+    stored = _parts(documents, [len(document.path) + len(bytes(document.fields)) + 24 for document in documents], room)
+    deleted = _parts(deletes, [len(msgspec.json.encode(path)) + 1 for path in deletes], room)
+    parts = len(stored) + len(deleted)
+    for part, held in enumerate(stored):
         arrived_at = list(arrived) if any(document.path == tower for document in held) else []
         yield msgspec.json.encode(
-            msgspec.structs.replace(header, part=part, parts=len(parts), arrived_at=arrived_at, documents=held)
+            msgspec.structs.replace(header, part=part, parts=parts, arrived_at=arrived_at, documents=held)
         )
+    for part, gone in enumerate(deleted, start=len(stored)):
+        yield msgspec.json.encode(
+            msgspec.structs.replace(header, schema=SCHEMA_OF_DELETES, part=part, parts=parts, deletes=gone)
+        )
+
+
+def _parts(items: Sequence[T], sizes: Sequence[int], room: int) -> list[list[T]]:
+    """The items in their order, in lists of at most `room` bytes and MAX_DOCUMENTS items."""
+    parts: list[list[T]] = []
+    free = 0
+    for item, size in zip(items, sizes, strict=True):
+        if not parts or size > free or len(parts[-1]) == MAX_DOCUMENTS:
+            parts.append([])
+            free = room
+        parts[-1].append(item)
+        free -= size
+    return parts
 
 
 def decode(data: bytes) -> Envelope:
     """The envelope of a message. Raises UnreadableEnvelope."""
     try:
         head = msgspec.json.decode(data, type=_Head)
-        if head.schema != SCHEMA:
-            raise UnreadableEnvelope("unknown-schema", f"{head.schema} is not {SCHEMA}")
+        if head.schema not in (SCHEMA, SCHEMA_OF_DELETES):
+            raise UnreadableEnvelope("unknown-schema", f"{head.schema} is neither {SCHEMA} nor {SCHEMA_OF_DELETES}")
         envelope = msgspec.json.decode(data, type=Envelope)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableEnvelope("bad-envelope", str(error)) from None

@@ -9,12 +9,16 @@ import base64
 import binascii
 import json
 from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated
 
 import msgspec
 from flask import Response
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from pitwall.pipeline.log import log
+
+_Zoned = Annotated[datetime, Meta(tz=True)]
 
 
 class NotAPush(ValueError):
@@ -41,12 +45,14 @@ class Push(Struct, frozen=True):
     data: as published. id: given by Pub/Sub, the same at every redelivery.
     attempt: number of this delivery, 0 where Pub/Sub does not say (the emulator, or a
         subscription without a dead-letter policy).
+    published: when Pub/Sub took the message; None where that cannot be read.
     """
 
     id: str
     data: bytes
     attributes: dict[str, str]
     attempt: int
+    published: datetime | None = None
 
 
 def parse(body: bytes) -> Push:
@@ -58,7 +64,16 @@ def parse(body: bytes) -> Push:
         raise NotAPush(str(error)) from None
     except (binascii.Error, ValueError) as error:
         raise NotAPush(f"message.data is not base64: {error}") from None
-    return Push(envelope.message.message_id, data, envelope.message.attributes, envelope.delivery_attempt)
+    message = envelope.message
+    return Push(message.message_id, data, message.attributes, envelope.delivery_attempt, _instant(message.publish_time))
+
+
+def _instant(text: str) -> datetime | None:
+    """RFC 3339 with a zone, as Pub/Sub writes it (up to nanoseconds); None for anything else."""
+    try:
+        return msgspec.convert(text, _Zoned)
+    except msgspec.ValidationError:
+        return None
 
 
 def receive(body: bytes, deliver: Callable[[Push], None], again: tuple[type[Exception], ...]) -> Response:

@@ -3,29 +3,37 @@
 Answers 2xx only when Firestore has every document (or a newer one), or the dead-letter topic has those that
 can never be stored. Which of two values is newer is `store`'s business; what a document must look like is that
 of `pitwall.documents`.
+
+A document that was deleted has no version left that an older message would have to beat. So a message that was
+published long ago is held against the session's reconciliation (`jobs/archive-{session}`), whose epoch is in its `v`:
+what is of an epoch before that is stale, all of it. In the steady state messages are seconds old and nothing is read.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
 import msgspec
 from flask import Request, Response
 
+from pitwall.documents import paths
 from pitwall.documents.encoding import InvalidDocument, document_size, from_fields, to_fields
-from pitwall.documents.paths import UnknownPath
+from pitwall.documents.paths import UnknownPath, kind_of, valid_id
 from pitwall.pipeline import push
 from pitwall.pipeline.database import Database, Unavailable
 from pitwall.pipeline.deadletter import DeadLetters, NotPutAway
-from pitwall.pipeline.envelope import Envelope, TickDocument, UnreadableEnvelope, decode
+from pitwall.pipeline.envelope import Envelope, TickDocument, UnreadableEnvelope, decode, split_version
 from pitwall.pipeline.log import log, set_lowest
-from pitwall.pipeline.store import Versioned, VersionedStore
+from pitwall.pipeline.store import Deletion, Outcome, Versioned, VersionedStore
 from pitwall.settings import Settings, dead_letter
 
 MAX_DOCUMENT_BYTES = 1_048_576 - 4_096
 """Firestore's limit on a document, with room for `v`, `writtenAt` and the index names."""
+
+LATE = timedelta(seconds=60)
+"""Age of a message from which on it may be from before a reconciliation; that follows a session by half an hour."""
 
 _SURELY_SMALL = MAX_DOCUMENT_BYTES // 8
 """JSON shorter than this cannot be too large: nothing in it takes more than eight bytes a character."""
@@ -49,8 +57,15 @@ class Writer:
             self._put_away(delivered, delivered.data, error.reason, str(error))
             return
         written_at = datetime.now(UTC)
+        if delivered.published is None or written_at - delivered.published > LATE:
+            reconciled = self._reconciled(envelope.session)
+            if reconciled is not None and reconciled > envelope.epoch:
+                stale = len(envelope.documents) + len(envelope.deletes)
+                self._log(envelope, Outcome(stale=stale, reads=1), refused=0)
+                return
         documents: list[Versioned] = []
-        refused: list[tuple[TickDocument, str, str]] = []
+        deletions: list[Deletion] = []
+        refused: list[tuple[TickDocument | _Delete, str, str]] = []
         for document in envelope.documents:
             try:
                 fields = _checked(document)
@@ -62,26 +77,39 @@ class Writer:
                 refused.append((document, "too-large", str(error)))
             else:
                 documents.append(Versioned(document.path, {**fields, "writtenAt": written_at}, envelope.v))
-        outcome = self._store.write(documents)
+        for path in envelope.deletes:
+            try:
+                deletions.append(Deletion(_part_of(envelope.session, path), envelope.v))
+            except UnknownPath as error:
+                refused.append((_Delete(path), "unknown-path", str(error)))
+        outcome = self._store.write(documents, deletions)
+        told: list[TickDocument | _Delete] = [*envelope.documents, *map(_Delete, envelope.deletes)]
         reasons = dict(outcome.refused)
-        refused += [
-            (document, "refused", reasons[document.path]) for document in envelope.documents if document.path in reasons
-        ]
-        for document, reason, detail in refused:
-            self._put_away(delivered, msgspec.json.encode(document), reason, detail, envelope, document.path)
+        refused += [(item, "refused", reasons[item.path]) for item in told if item.path in reasons]
+        for item, reason, detail in refused:
+            self._put_away(delivered, msgspec.json.encode(item), reason, detail, envelope, item.path)
+        self._log(envelope, outcome, len(refused))
+
+    def _reconciled(self, session: str) -> int | None:
+        """Epoch under which the session was last run through again from its archive; None if it never was."""
+        v = self._store.version_of(paths.job("archive", session)) if valid_id(session) else None
+        return None if v is None else split_version(v)[0]
+
+    @staticmethod
+    def _log(envelope: Envelope, outcome: Outcome, refused: int) -> None:
         log(
             "INFO",
             "stored",
             session=envelope.session,
             v=envelope.v,
             part=envelope.part,
-            documents=len(envelope.documents),
+            documents=len(envelope.documents) + len(envelope.deletes),
             written=outcome.written,
             stale=outcome.stale,
-            refused=len(refused),
+            refused=refused,
             firestoreReads=outcome.reads,
             firestoreWrites=outcome.written,
-            firestoreDeletes=0,
+            firestoreDeletes=outcome.deleted,
         )
 
     def _put_away(
@@ -103,6 +131,21 @@ class Writer:
 
 class TooLarge(ValueError):
     """The document is over Firestore's limit."""
+
+
+class _Delete(msgspec.Struct):
+    """How a refused deletion is put away."""
+
+    path: str
+    delete: bool = True
+
+
+def _part_of(session: str, path: str) -> str:
+    """The path, if it is that of a document of the session. Raises UnknownPath: nothing else is ever deleted."""
+    kind_of(path)
+    if not path.startswith(paths.session(session) + "/"):
+        raise UnknownPath(f"{path} is no part of session {session}")
+    return path
 
 
 def _checked(document: TickDocument) -> dict[str, Any]:
