@@ -28,34 +28,49 @@ def dated(records: Iterable[Record], reject: Reject) -> Iterator[Record]:
     takes the one before it and is counted `bad-time`.
     """
     held: list[Record] = []
-    last: int | None = None
-    doubtful: int | None = None
+    instants = Instants()
     for record in records:
-        at = record.at
         if record.snapshot:
             held.append(record)
             if len(held) >= _HELD:
-                yield from _settled(held, None, last)
+                yield from _settled(held, None, instants.last)
                 held.clear()
             continue
-        # One wrong year would hold the feed clock there for good; two messages that agree are a new day.
-        if at is not None and _day_apart(at, last) and (doubtful is None or _day_apart(at, doubtful)):
-            doubtful, at = at, None
+        before = instants.last
+        at = instants.settle(record.at, reject)
         if at is None:
-            reject("bad-time")
-            if last is None:
-                held.append(record)
-                continue
-            at = last
-        else:
-            doubtful = None
+            held.append(record)
+            continue
         if held:
-            yield from _settled(held, at, last)
+            yield from _settled(held, at, before)
             held.clear()
-        last = at
         yield record if at == record.at else record._replace(at=at)
     if held:
-        yield from _settled(held, None, last)
+        yield from _settled(held, None, instants.last)
+
+
+class Instants:
+    """The instants of a live feed's messages, in their order.
+
+    last: that of the newest message; None before the first readable one.
+    """
+
+    def __init__(self) -> None:
+        self.last: int | None = None
+        self._doubtful: int | None = None
+
+    def settle(self, at: int | None, reject: Reject) -> int | None:
+        """The next message's instant: its own `at`, or `last` where that cannot be read or is a day away from it,
+        which is counted `bad-time`; None if there is none yet."""
+        # One wrong year would hold the feed clock there for good; two messages that agree are a new day.
+        if at is not None and _day_apart(at, self.last) and (self._doubtful is None or _day_apart(at, self._doubtful)):
+            self._doubtful, at = at, None
+        if at is None:
+            reject("bad-time")
+            return self.last
+        self._doubtful = None
+        self.last = at
+        return at
 
 
 def _day_apart(at: int, other: int | None) -> bool:

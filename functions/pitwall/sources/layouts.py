@@ -12,13 +12,12 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from pitwall.sources.dating import dated
 from pitwall.sources.formats import LineFormat, ignore, line_format, read_records
 from pitwall.sources.json_values import read_json_values
 from pitwall.sources.lines import read_chunks, read_lines
-from pitwall.sources.literals import loads
 from pitwall.sources.offset_lines import ArchiveLines
 from pitwall.sources.pitwall_format import OwnLines, OwnRecord, parse_object_name, read_own, without_overlaps
 from pitwall.sources.record import (
@@ -26,6 +25,7 @@ from pitwall.sources.record import (
     Reject,
     is_known_topic,
     looks_like_snapshot,
+    session_key,
     topic_rank,
 )
 from pitwall.sources.signalr_frames import SignalRFrames, frame_records
@@ -107,7 +107,7 @@ class ArchiveFolder:
         for topic in TIME_BASE_TOPICS:
             for record in self._file(topic, ignore) if topic in self._files else ():
                 base.observe(topic, record.data, record.at or 0)
-                session = session or (_session_key(record.data) if topic == "SessionInfo" else None)
+                session = session or (session_key(record.data) if topic == "SessionInfo" else None)
         base.observe_name(_whereabouts(next(iter(self._files.values()))))
         self._base = base.instant()
         return session
@@ -140,7 +140,7 @@ class MergedFile:
                 continue
             for record in self._lines.read(line, ignore):
                 base.observe(record.topic, record.data, record.at or 0)
-                session = session or (_session_key(record.data) if record.topic == "SessionInfo" else None)
+                session = session or (session_key(record.data) if record.topic == "SessionInfo" else None)
         base.observe_name(_whereabouts(self._path))
         self._base = base.instant()
         return session
@@ -391,19 +391,5 @@ def _sane_offsets(records: Iterable[Record], reject: Reject) -> Iterator[Record]
 
 
 def _first_key(records: Iterable[Record]) -> str | None:
-    keys = (_session_key(record.data) for record in records if record.topic == "SessionInfo")
+    keys = (session_key(record.data) for record in records if record.topic == "SessionInfo")
     return next((key for key in keys if key), None)
-
-
-def _session_key(data: Any) -> str | None:
-    """SessionInfo's key as an id; None if it has none that could be one."""
-    if isinstance(data, str):
-        try:
-            data = loads(data.encode("utf-8", "replace"))
-        except ValueError:
-            return None
-    key = data.get("Key") if isinstance(data, dict) else None
-    if isinstance(key, bool) or not isinstance(key, int | str):
-        return None
-    text = str(key).strip()
-    return text if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", text) else None

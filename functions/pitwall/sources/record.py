@@ -6,8 +6,11 @@ payloads, ordinals) is the business of `pitwall.sources.recording`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
+
+from pitwall.sources.literals import loads
 
 Reject = Callable[[str], None]
 """Called once for every piece of input that cannot be read, with its reason (`bad-json`, ...)."""
@@ -102,3 +105,17 @@ def looks_like_snapshot(value: Any) -> bool:
         is_known_topic(key) and not (isinstance(state, dict) and "KeyFramePath" in state)
         for key, state in value.items()
     )
+
+
+def session_key(data: Any) -> str | None:
+    """SessionInfo's key as an id; None if it has none that could be one."""
+    if isinstance(data, str):
+        try:
+            data = loads(data.encode("utf-8", "replace"))
+        except ValueError:
+            return None
+    key = data.get("Key") if isinstance(data, dict) else None
+    if isinstance(key, bool) or not isinstance(key, int | str):
+        return None
+    text = str(key).strip()
+    return text if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", text) else None
