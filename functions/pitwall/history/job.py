@@ -1,0 +1,175 @@
+"""One job at a time: `jobs/{id}` says how far it is, and keeps two from doing the same.
+
+Every change depends on the update time that was read, so of two that begin at once one is refused. A job that has not
+said a word for some minutes was killed, and whoever comes next takes it over; the one before it, should it still be
+there, finds that out with its next word (`JobLost`). What a job writes elsewhere has the epoch that is in the
+document's `v`, higher with every start, so what a lost one still writes loses.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from msgspec import UNSET, UnsetType
+
+from pitwall.documents import paths
+from pitwall.documents.encoding import InvalidDocument, from_fields, to_fields
+from pitwall.documents.job import JobDocument, Reconciled
+from pitwall.pipeline.database import Conflict, Database, Stored, Unavailable
+from pitwall.pipeline.envelope import split_version, version
+from pitwall.pipeline.log import log
+
+STALE_S: Final = 300.0
+"""Seconds without a word, by Firestore's clock, after which a running job counts as killed."""
+TELL_S: Final = 5.0
+"""Seconds between two words about progress."""
+
+State = Literal["running", "waiting", "done", "failed"]
+
+
+class JobRunning(Exception):
+    """Somebody else is at it; the text says since when nothing was heard of it."""
+
+
+class JobLost(Exception):
+    """Somebody else has taken the job over: this one must stop."""
+
+
+class Job:
+    """A running job. `start` makes one."""
+
+    def __init__(self, database: Database, path: str, kind: str, epoch: int, before: Stored) -> None:
+        self._database = database
+        self._path = path
+        self._kind = kind
+        self._updated = before.updated
+        self._number = 0
+        self._told_at = float("-inf")
+        self._earlier = _earlier(path, before)
+        self.epoch = epoch
+        self.progress = 0
+        self.result: Reconciled | None = None
+
+    @classmethod
+    def start(
+        cls,
+        database: Database,
+        kind: str,
+        key: str,
+        epoch_of: Callable[[int], int],
+        message: str,
+        stale_s: float = STALE_S,
+    ) -> Job:
+        """Starts the job of a kind on a session, under a new epoch.
+
+        epoch_of: the epoch to take, given that of the job's last run (0: never).
+        Raises JobRunning, Unavailable.
+        """
+        path = paths.job(kind, key)
+        before = database.read([path])[path]
+        fields = before.fields or {}
+        silent_s = silent(before)
+        if fields.get("state") == "running" and silent_s < stale_s:
+            raise JobRunning(
+                f"{path} is at work: its last word is {silent_s:.0f} s old. If it was killed, try again in "
+                f"{stale_s - silent_s:.0f} s"
+            )
+        job = cls(database, path, kind, epoch_of(_epoch(fields)), before)
+        try:
+            job.tell("running", message)
+        except JobLost:
+            raise JobRunning(f"{path} has just been started by another") from None
+        return job
+
+    def raise_epoch(self, epoch: int) -> None:
+        """Takes a higher epoch. Raises JobLost, Unavailable."""
+        self.epoch = epoch
+        self._number += 1
+        self._tell("running", "", "")
+
+    def at(self, progress: int, message: str) -> None:
+        """Says how far it is, every few seconds; left out if Firestore does not answer. Raises JobLost."""
+        self.progress = progress
+        if time.monotonic() >= self._told_at + TELL_S:
+            try:
+                self.tell("running", message)
+            except Unavailable as error:
+                log("WARNING", "the job's progress was not stored", job=self._path, detail=str(error)[:300])
+
+    def tell(self, state: State, message: str, error: str = "") -> None:
+        """Stores a word of the job, and `result` if there is one. Raises JobLost, Unavailable."""
+        self._number += 1
+        self._tell(state, message, error)
+
+    def _tell(self, state: State, message: str, error: str) -> None:
+        now = datetime.now(UTC)
+        document = JobDocument(
+            at=now,
+            written_at=now,
+            v=version(self.epoch, self._number),
+            kind=self._kind,
+            state=state,
+            progress=self.progress,
+            message=message[:1000] or UNSET,
+            result=self._whole_result() or UNSET,
+            error=error[:1000] or UNSET,
+        )
+        fields = to_fields(document)
+        try:
+            self._store(fields)
+        except Conflict:
+            # Our own last word may have been stored though its answer was lost.
+            stored = self._database.read([self._path])[self._path]
+            if self._number == 1 or _epoch(stored.fields or {}) != self.epoch:
+                raise JobLost(f"{self._path} has been taken over by another") from None
+            self._updated = stored.updated
+            try:
+                self._store(fields)
+            except Conflict:
+                raise JobLost(f"{self._path} has been taken over by another") from None
+        self._told_at = time.monotonic()
+
+    def _store(self, fields: dict[str, Any]) -> None:
+        write = self._database.write(self._path, fields, self._updated, must_be_new=self._updated is None)
+        (self._updated,) = self._database.commit([write])
+
+    def _whole_result(self) -> Reconciled | None:
+        """What this run changed; an earlier run's if that was cut short, or if this one has found nothing to change.
+
+        A run that goes on after a killed one finds only what that one had left.
+        """
+        earlier, done = self._earlier
+        if self.result is None or earlier is None or (done and _count(self.result)):
+            return self.result or earlier
+        return max(self.result, earlier, key=_count)
+
+
+def _count(result: Reconciled) -> int:
+    return result.written + result.deleted
+
+
+def _earlier(path: str, before: Stored) -> tuple[Reconciled | None, bool]:
+    """The result of an earlier run, and whether that run came to its end."""
+    try:
+        job = from_fields(path, before.fields) if before.fields is not None else None
+    except InvalidDocument:
+        job = None
+    if not isinstance(job, JobDocument) or isinstance(job.result, UnsetType):
+        return None, False
+    return job.result, job.state == "done"
+
+
+def silent(stored: Stored) -> float:
+    """Seconds, by Firestore's clock, since a job's document was last written; endless if there is none."""
+    if stored.updated is None:
+        return float("inf")
+    updated = datetime.fromtimestamp(stored.updated.seconds + stored.updated.nanos / 1e9, UTC)
+    return (stored.read_at - updated).total_seconds()
+
+
+def _epoch(fields: dict[str, object]) -> int:
+    v = fields.get("v")
+    return split_version(v)[0] if isinstance(v, int) else 0
