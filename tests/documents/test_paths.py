@@ -24,6 +24,7 @@ BUILT = {
     paths.series("9845", "trackStatus", 2): "trackStatus",
     paths.series("9845", "sessionStatus", 3): "sessionStatus",
     paths.series("9845", "teamRadio", 4): "teamRadio",
+    paths.series("9845", "gaps", 0): "gap",
     paths.job("archive", "9845"): "job",
 }
 

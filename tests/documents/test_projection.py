@@ -96,7 +96,7 @@ class TestEveryDocument:
 
     def test_there_is_one_of_every_kind_a_race_without_telemetry_has(self, race: dict[str, Document]) -> None:
         made = {kind_of(path).name for path in race}
-        expected = {kind.name for kind in KINDS} - NOT_OF_THE_STATE - {"positions", "telemetry"}
+        expected = {kind.name for kind in KINDS} - NOT_OF_THE_STATE - {"positions", "telemetry", "gap"}
         assert made >= expected
 
     @settings(max_examples=150, deadline=None)

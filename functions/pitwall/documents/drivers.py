@@ -111,6 +111,16 @@ class Lap(Fields, kw_only=True):
     deleted_reason: str | UnsetType = UNSET
     started_at: Instant | UnsetType = UNSET
     ended_at: Instant | UnsetType = UNSET
+    missed: (
+        Annotated[
+            Literal[True],
+            Meta(
+                description="the feed was not received while this lap was driven, or in part: what is absent may never "
+                "have been sent again (see gaps); absent: nothing is missing for want of a connection"
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     time_source: (
         Annotated[Literal["feed", "derived", "archive"], Meta(description="where lapTimeMs comes from")] | UnsetType
     ) = UNSET

@@ -21,6 +21,7 @@ from pitwall.documents.live import (
     TyresDocument,
 )
 from pitwall.documents.session import (
+    GapDocument,
     RaceControlDocument,
     SessionDocument,
     SessionStatusDocument,
@@ -66,6 +67,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("trackStatus", "sessions/{session}/trackStatus/{n}", TrackStatusDocument),
     Kind("sessionStatus", "sessions/{session}/sessionStatus/{n}", SessionStatusDocument),
     Kind("teamRadio", "sessions/{session}/teamRadio/{n}", TeamRadioDocument),
+    Kind("gap", "sessions/{session}/gaps/{n}", GapDocument),
     Kind("job", "jobs/{id}", JobDocument),
 )
 
@@ -130,7 +132,7 @@ def laps(key: str) -> str:
 
 
 def series(key: str, name: str, n: int) -> str:
-    """`name`: raceControl, weather, trackStatus, sessionStatus or teamRadio."""
+    """`name`: raceControl, weather, trackStatus, sessionStatus, teamRadio or gaps."""
     return f"sessions/{key}/{name}/{n}"
 
 

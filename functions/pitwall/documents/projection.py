@@ -15,7 +15,7 @@ from pitwall.documents import drivers, live, paths
 from pitwall.documents import session as documents
 from pitwall.documents.base import SCHEMA_VERSION, Document, Fields
 from pitwall.documents.encoding import instant
-from pitwall.timing import change, stints
+from pitwall.timing import change, gaps, stints
 from pitwall.timing.bests import best
 from pitwall.timing.change import Change
 from pitwall.timing.laps import laps_completed
@@ -408,13 +408,15 @@ def _stints(car: Car) -> list[drivers.Stint]:
 
 
 def _pit_stop(visit: PitVisit) -> drivers.PitStop:
+    in_at = None if visit.in_unseen else visit.in_at
+    out_at = None if visit.out_unseen else visit.out_at
     lane = visit.lane_time
-    if lane is None and visit.in_at is not None and visit.out_at is not None:
-        lane = visit.out_at - visit.in_at
+    if lane is None and in_at is not None and out_at is not None:
+        lane = out_at - in_at
     return drivers.PitStop(
         lap=_set(visit.lap),
-        in_at=UNSET if visit.in_at is None else instant(visit.in_at),
-        out_at=UNSET if visit.out_at is None else instant(visit.out_at),
+        in_at=UNSET if in_at is None else instant(in_at),
+        out_at=UNSET if out_at is None else instant(out_at),
         lane_time_ms=_set(lane),
         stop_time_ms=_set(visit.stop_time),
         stop=stints.is_stop(visit),
@@ -424,7 +426,7 @@ def _pit_stop(visit: PitVisit) -> drivers.PitStop:
 def _lap(state: SessionState, what: Change) -> Projected:
     number = int(what.key)
     laps = {
-        car.number: _lap_of(car, lap)
+        car.number: _lap_of(state, car, lap)
         for car in state.data.cars.values()
         if number in car.told and (lap := car.laps.get(number)) is not None
     }
@@ -434,7 +436,7 @@ def _lap(state: SessionState, what: Change) -> Projected:
     return paths.lap(state.session, number), document
 
 
-def _lap_of(car: Car, lap: Lap) -> drivers.Lap:
+def _lap_of(state: SessionState, car: Car, lap: Lap) -> drivers.Lap:
     stint = car.stints[lap.stint] if lap.stint is not None and lap.stint < len(car.stints) else None
     speeds = drivers.Speeds(
         i1_kph=_set(lap.speeds.get("I1")),
@@ -464,6 +466,7 @@ def _lap_of(car: Car, lap: Lap) -> drivers.Lap:
         deleted_reason=_set(lap.deleted_reason if lap.deleted else None),
         started_at=UNSET if lap.started_at is None else instant(lap.started_at),
         ended_at=UNSET if lap.ended_at is None else instant(lap.ended_at),
+        missed=True if gaps.incomplete(lap, state.rules.race) else UNSET,
         time_source=UNSET if lap.time is None else _source(lap),
     )
 
@@ -526,6 +529,36 @@ def _team_radio(state: SessionState, what: Change) -> Projected:
     return paths.series(state.session, change.TEAM_RADIO, int(what.key)), document
 
 
+def _gap(state: SessionState, what: Change) -> Projected:
+    number = int(what.key)
+    told = state.data.gaps[number]
+    series = [
+        name
+        for name, topic in _SERIES_TOPICS.items()
+        if not told.merged or topic not in told.topics or name == change.WEATHER
+    ]
+    document = documents.GapDocument(
+        at=instant(state.changed_at(what)),
+        n=number,
+        start_date=instant(told.started_at),
+        end_date=instant(told.ended_at),
+        reason=told.reason or UNSET,
+        merged=told.merged,
+        laps=state.gap_laps(number),
+        series=series,
+    )
+    return paths.series(state.session, change.GAP, number), document
+
+
+_SERIES_TOPICS = {
+    change.RACE_CONTROL: "RaceControlMessages",
+    change.SESSION_STATUS: "SessionData",
+    change.TEAM_RADIO: "TeamRadio",
+    change.TRACK_STATUS: "SessionData",
+    change.WEATHER: "WeatherData",
+}
+"""The topic whose snapshot has a series whole. Of the weather it has only the last report."""
+
 _PROJECTIONS: dict[str, Callable[[SessionState, Change], Projected]] = {
     change.SESSION: _session,
     change.TOWER: _tower,
@@ -541,4 +574,5 @@ _PROJECTIONS: dict[str, Callable[[SessionState, Change], Projected]] = {
     change.TRACK_STATUS: _track_status,
     change.SESSION_STATUS: _session_status,
     change.TEAM_RADIO: _team_radio,
+    change.GAP: _gap,
 }

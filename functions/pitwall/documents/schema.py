@@ -131,7 +131,14 @@ def _inner(key: dict[str, Any], path: str, definitions: dict[str, Any]) -> Itera
         yield from _inner(key["additionalProperties"], path + ".{" + _MAPS[path.rpartition(".")[2]] + "}", definitions)
 
 
-_MAPS = {"lines": "racingNumber", "drivers": "racingNumber", "bestByPart": "part", "changes": "kind", "fields": "name"}
+_MAPS = {
+    "lines": "racingNumber",
+    "drivers": "racingNumber",
+    "laps": "racingNumber",
+    "bestByPart": "part",
+    "changes": "kind",
+    "fields": "name",
+}
 """What the keys of a map are, where they are data and not names."""
 
 

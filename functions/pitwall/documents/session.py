@@ -147,6 +147,30 @@ class TeamRadioDocument(Document, kw_only=True):
     path: Annotated[str, Meta(description="of the recording, under the session's archivePath")]
 
 
+class GapDocument(Document, kw_only=True):
+    """`sessions/{k}/gaps/{n}`: a time in which messages of the feed may have been missed, and what they took along.
+
+    What the feed's snapshot gave back afterwards is in its place; what it did not is named here.
+    """
+
+    n: int
+    start_date: Annotated[Instant, Meta(description="instant of the last message before")]
+    end_date: Annotated[Instant, Meta(description="instant of the first message after")]
+    reason: Annotated[str, Meta(description="why, in plain words")] | UnsetType = UNSET
+    merged: Annotated[bool, Meta(description="whether the feed's snapshot has come since; until then nothing is back")]
+    laps: Annotated[
+        dict[RacingNumber, list[int]],
+        Meta(
+            description="laps of each car that lack something the feed did not send again, or have what it sent only "
+            "in part; marked `missed` in their own document"
+        ),
+    ]
+    series: Annotated[
+        list[str],
+        Meta(description="collections of the session of which items may be missing: the feed has only the last one"),
+    ]
+
+
 LapTimeSource = Literal["feed", "derived", "archive"]
 
 __all__ = [
@@ -154,6 +178,7 @@ __all__ = [
     "Circuit",
     "Clock",
     "Country",
+    "GapDocument",
     "LapCount",
     "LapTimeSource",
     "Meeting",

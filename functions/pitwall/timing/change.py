@@ -21,6 +21,7 @@ WEATHER: Final = "weather"
 TRACK_STATUS: Final = "trackStatus"
 SESSION_STATUS: Final = "sessionStatus"
 TEAM_RADIO: Final = "teamRadio"
+GAP: Final = "gaps"
 
 
 class Change(NamedTuple):

@@ -114,7 +114,7 @@ def join(car: Car, merged: Mapping[str, Any], at: int, rules: LapRules) -> None:
             car.visits.append(PitVisit(out_at=at))
 
 
-def _shown(merged: Mapping[str, Any]) -> list[int | None]:
+def shown(merged: Mapping[str, Any]) -> list[int | None]:
     """The three sector times a car's line shows."""
     sectors = dict(items(merged.get("Sectors")))
     return [duration_ms(sector.get("Value")) if isinstance(sector := sectors.get(i), dict) else None for i in range(3)]
@@ -122,7 +122,7 @@ def _shown(merged: Mapping[str, Any]) -> list[int | None]:
 
 def _begun_before(car: Car, merged: Mapping[str, Any]) -> None:
     """Sectors a snapshot shows of the lap the car is on: the last lap's are cleared when sector 1 is reached."""
-    sectors = _shown(merged)
+    sectors = shown(merged)
     if car.open is not None and sectors[2] is None:
         car.open.sectors = sectors
 
@@ -170,12 +170,12 @@ def read(
         if not car.lap_in_lane:
             ending = {index: value for index, value in sectors.items() if index != 0 and value != ""}
             _read_sectors(car, ending, {k: v for k, v in speeds.items() if v != ""}, merged, at, touched)
-            _unsent_speeds(car, merged)
+            _unsent(car, merged)
         _cross(car, counter, time, at, rules, touched)
         rest = {index: value for index, value in sectors.items() if index == 0}
         if rest:
             _read_sectors(car, rest, {}, merged, at, touched)
-    _settle_if_moved_on(car, touched)
+    settle_if_moved_on(car, touched)
     return touched
 
 
@@ -201,10 +201,15 @@ def _of_the_past(car: Car, counter: int | None, at: int) -> bool:
 def _crossing_was_lost(lap: OpenLap, sectors: Mapping[int, Any]) -> bool:
     """Whether the car is in the next lap though no counter said so: sector 2, already driven, is cleared again.
 
-    Not on a lap first seen in its middle: what a snapshot shows may be left of the lap before.
+    Not on a lap first seen in its middle, or after a gap: what a snapshot shows may be left of the lap before.
     """
-    driven = lap.started_at is not None and lap.sectors[1] is not None
-    return driven and sectors.get(1) == "" and sectors.get(0) != ""
+    if lap.sectors[1] is None or sectors.get(1) != "" or sectors.get(0) == "":
+        return False
+    if lap.gaps:
+        # No crossing: what a snapshot showed was left of the lap before.
+        lap.sectors = [None, None, None]
+        return False
+    return lap.started_at is not None
 
 
 def _known_already(car: Car, counter: int, rules: LapRules) -> bool:
@@ -212,15 +217,22 @@ def _known_already(car: Car, counter: int, rules: LapRules) -> bool:
     return car.unsaid is not None and car.unsaid == (counter if rules.race else counter - 1)
 
 
-def _unsent_speeds(car: Car, merged: Mapping[str, Any]) -> None:
-    """Speeds equal to the lap before are not sent again; what is shown and was not cleared is of this lap."""
+def _unsent(car: Car, merged: Mapping[str, Any]) -> None:
+    """Speeds equal to the lap before are not sent again; what is shown and was not cleared is of this lap.
+
+    So are sectors, on a lap of which a gap took something.
+    """
+    if car.open is not None and car.open.gaps:
+        car.open.sectors = [
+            ms if ms is not None else now for ms, now in zip(car.open.sectors, shown(merged), strict=True)
+        ]
     traps = merged.get("Speeds")
     if car.open is None or not isinstance(traps, dict):
         return
     for trap in SPEED_TRAPS:
-        shown = traps.get(trap)
-        if trap not in car.open.speeds and isinstance(shown, dict):
-            kph = integer(shown.get("Value"))
+        speed = traps.get(trap)
+        if trap not in car.open.speeds and isinstance(speed, dict):
+            kph = integer(speed.get("Value"))
             if kph is not None:
                 car.open.speeds[trap] = kph
 
@@ -231,9 +243,9 @@ def _resume(car: Car, merged: Mapping[str, Any], counter: int, at: int, rules: L
     if car.open is not None and not rules.race and _in_lane_since_it_began(car, car.open):
         _end_in_lane(car, car.open, rules, touched)
     car.counter = counter
-    shown, time = _shown(merged), last_lap_time(merged)
-    whole = shown[2] is not None
-    known = [sector for sector in shown if sector is not None]
+    sectors, time = shown(merged), last_lap_time(merged)
+    whole = sectors[2] is not None
+    known = [sector for sector in sectors if sector is not None]
     borne_out = time is not None and len(known) == 3 and abs(sum(known) - time) <= TOLERANCE_MS
     in_lane = not rules.race and car.in_pit
     last = counter if rules.race or in_lane else counter - 1
@@ -241,11 +253,11 @@ def _resume(car: Car, merged: Mapping[str, Any], counter: int, at: int, rules: L
     if lap is None or lap.number != last:
         car.open = lap = OpenLap(number=last)
     if borne_out:
-        lap.sectors = shown
+        lap.sectors = sectors
     told = borne_out or (rules.race and not whole)
     if not (rules.race and (car.flagged or not rules.running)) and (rules.race or borne_out) and last not in car.laps:
         _complete(car, last, time if told else None, at, rules, touched)
-        _take_flag(car, counter, at, rules)
+        take_flag(car, counter, at, rules)
         settle(car, touched)
     begin(car, last + 1, at if in_lane else _ended(car, last))
     car.lap_in_lane = in_lane
@@ -270,7 +282,7 @@ def _read_sectors(
         if done is not None and index > 0 and lap is not None and _belongs_to(done, lap, index):
             if done.sectors[index] != ms:
                 done.sectors[index] = ms
-                _fill(car, done, touched)
+                fill(car, done, touched)
         elif lap is not None:
             lap.sectors[index] = ms
             if index == 2 and lap.line_at is None:
@@ -302,9 +314,13 @@ def _read_sectors(
 def _late_lap(car: Car, at: int) -> Lap | None:
     """The lap that was completed a moment ago and may still get what belongs to it."""
     done = car.laps.get(car.waiting) if car.waiting is not None else None
-    if done is None or done.ended_at is None or at - done.ended_at > LATE_MS:
-        return None
-    return done
+    over = over_since(car, done) if done is not None else None
+    return done if over is not None and at - over <= LATE_MS else None
+
+
+def over_since(car: Car, lap: Lap) -> int | None:
+    """From when on what is told late of a lap is awaited: its end, or the snapshot after the gap it ended in."""
+    return car.resumed_at if lap.lost else lap.ended_at
 
 
 def _belongs_to(done: Lap, lap: OpenLap, index: int) -> bool:
@@ -317,19 +333,20 @@ def _belongs_to(done: Lap, lap: OpenLap, index: int) -> bool:
 def _read_time(car: Car, time: int, merged: Mapping[str, Any], at: int, rules: LapRules, touched: set[int]) -> None:
     """A lap time in a message without a crossing."""
     done = car.laps.get(car.waiting) if car.waiting is not None else None
-    if done is not None and done.ended_at is not None:
-        since = at - done.ended_at
+    over = over_since(car, done) if done is not None else None
+    if done is not None and over is not None:
+        since = at - over
         if (done.time is None or done.time_source == "derived") and since <= LATE_MS and done.refused is None:
-            _accept(car, done, time, rules, touched)
+            accept(car, done, time, rules, touched)
             return
         if since <= min(CORRECTION_MS, time // 2):
-            _accept(car, done, time, rules, touched)
+            accept(car, done, time, rules, touched)
             return
     lap = car.open
     if lap is None:
         return
     if not rules.race and car.in_pit and not car.lap_in_lane:
-        _unsent_speeds(car, merged)
+        _unsent(car, merged)
         _complete(car, lap.number, time, at, rules, touched)
         car.lap_in_lane = True
         begin(car, lap.number + 1, at)
@@ -361,7 +378,7 @@ def _cross(car: Car, counter: int, time: int | None, at: int, rules: LapRules, t
         if not joined or time is not None:
             _complete(car, counter, time, at, rules, touched)
         begin(car, counter + 1, _ended(car, counter) or at)
-        _take_flag(car, counter, at, rules)
+        take_flag(car, counter, at, rules)
         return
     lap = car.open
     if car.lap_in_lane:
@@ -388,7 +405,7 @@ def _cross(car: Car, counter: int, time: int | None, at: int, rules: LapRules, t
         begin(car, counter, at)
 
 
-def _take_flag(car: Car, counter: int, at: int, rules: LapRules) -> None:
+def take_flag(car: Car, counter: int, at: int, rules: LapRules) -> None:
     """The chequered flag falls when the first car has done all laps, or as the session's status says."""
     if not rules.race:
         return
@@ -426,22 +443,26 @@ def _complete(car: Car, number: int, time: int | None, at: int, rules: LapRules,
         stint=car.stint,
         part=rules.part,
         aborted=opened.aborted,
+        gaps=opened.gaps,
+        doubtful=opened.doubtful,
     )
-    _pits(car, lap, rules)
+    mark_pits(car, lap, rules)
     _derive_first(lap, rules)
     car.laps[number] = lap
     car.waiting = number
     if time is None and opened.early_time is not None and at - opened.early_at <= EARLY_MS:
         time = opened.early_time
     if time is not None:
-        _accept(car, lap, time, rules, touched)
+        accept(car, lap, time, rules, touched)
     else:
-        _fill(car, lap, touched)
+        fill(car, lap, touched)
 
 
-def _pits(car: Car, lap: Lap, rules: LapRules) -> None:
+def mark_pits(car: Car, lap: Lap, rules: LapRules) -> None:
     """Whether the car left the pits on this lap, and came in at its end."""
     begun = lap.started_at
+    if begun is None and lap.gaps:
+        begun = car.resumed_at
     if begun is None:
         begun = max(
             (o.ended_at for o in car.laps.values() if o.ended_at is not None and o.number < lap.number), default=0
@@ -449,9 +470,15 @@ def _pits(car: Car, lap: Lap, rules: LapRules) -> None:
     ended = lap.ended_at if lap.ended_at is not None else begun
     for visit in car.visits:
         # A lap that ended in the lane and the visit it ended with overlap: the way out is the next lap's.
-        if visit.out_at is not None and begun - EXIT_MS <= visit.out_at < ended - EXIT_MS:
+        out_at = None if visit.out_unseen else visit.out_at
+        if visit.out_lap == lap.number or (out_at is not None and begun - EXIT_MS <= out_at < ended - EXIT_MS):
             lap.pit_out = True
-        if visit.in_at is not None and begun <= visit.in_at <= ended and (rules.race or visit.in_at > begun):
+        if visit.in_unseen:
+            in_it = visit.lap is None and visit is car.visits[-1] and car.in_pit and rules.race
+            came_in = visit.lap == lap.number or in_it
+        else:
+            came_in = visit.in_at is not None and begun <= visit.in_at <= ended and (rules.race or visit.in_at > begun)
+        if came_in:
             lap.pit_in = True
             lap.in_lane = not rules.race
             lap.stint = visit.stint
@@ -460,7 +487,7 @@ def _pits(car: Car, lap: Lap, rules: LapRules) -> None:
             visit.lap = lap.number
 
 
-def _accept(car: Car, lap: Lap, time: int, rules: LapRules, touched: set[int]) -> None:
+def accept(car: Car, lap: Lap, time: int, rules: LapRules, touched: set[int]) -> None:
     """A lap time of the feed, if it can be believed."""
     known = [sector for sector in lap.sectors if sector is not None]
     borne_out = len(known) == 3 and abs(sum(known) - time) <= TOLERANCE_MS
@@ -477,11 +504,13 @@ def _accept(car: Car, lap: Lap, time: int, rules: LapRules, touched: set[int]) -
         _place_in_time(car, lap)
         if lap.number in car.told:
             touched.add(lap.number)
-    _fill(car, lap, touched)
+    fill(car, lap, touched)
 
 
 def _place_in_time(car: Car, lap: Lap) -> None:
     """Puts the ends of a lap where its time says, if a message came much too late (Baku 2018: 36 s)."""
+    if lap.gaps and not lap.in_lane:
+        reckon(car, lap)
     if lap.time is None or lap.started_at is None or lap.ended_at is None:
         return
     late = lap.ended_at - lap.started_at - lap.time
@@ -494,7 +523,20 @@ def _place_in_time(car: Car, lap: Lap) -> None:
         lap.started_at = lap.ended_at - lap.time
 
 
-def _fill(car: Car, lap: Lap, touched: set[int]) -> None:
+def reckon(car: Car, lap: Lap) -> None:
+    """The ends of a lap that fell into a gap, from its time and the end that was seen."""
+    before = car.laps.get(lap.number - 1)
+    if lap.time is None or lap.pit_out:
+        return
+    if lap.started_at is None and lap.ended_at is not None:
+        lap.started_at = lap.ended_at - lap.time
+        if before is not None and before.lost and before.ended_at is None:
+            before.ended_at = lap.started_at
+    elif lap.lost and lap.ended_at is None and lap.started_at is not None:
+        lap.ended_at = lap.started_at + lap.time
+
+
+def fill(car: Car, lap: Lap, touched: set[int]) -> None:
     """Settles what follows from what is known; reports a lap that was told before."""
     known = [sector for sector in lap.sectors if sector is not None]
     if lap.refused is not None and len(known) == 3 and abs(sum(known) - lap.refused) <= TOLERANCE_MS:
@@ -507,7 +549,7 @@ def _fill(car: Car, lap: Lap, touched: set[int]) -> None:
         touched.add(lap.number)
 
 
-def _settle_if_moved_on(car: Car, touched: set[int]) -> None:
+def settle_if_moved_on(car: Car, touched: set[int]) -> None:
     """A lap is settled when it has its time and sector 3, or when the car has reached sector 1 of the next."""
     done = car.laps.get(car.waiting) if car.waiting is not None else None
     if done is None or done.number in car.told:
@@ -578,7 +620,8 @@ def end_early(car: Car, rules: LapRules, at: int, touched: set[int]) -> None:
     lap = car.open
     if lap is None or car.flagged or lap.number in car.laps:
         return
-    if not rules.race and (car.in_pit or lap.started_at is None or lap.started_at >= at):
+    begun = lap.started_at if lap.started_at is not None or not lap.gaps else car.resumed_at
+    if not rules.race and (car.in_pit or begun is None or begun >= at):
         return
     if not car.laps and car.joined_at is None:
         return
@@ -593,8 +636,10 @@ def end_early(car: Car, rules: LapRules, at: int, touched: set[int]) -> None:
         speeds=dict(lap.speeds),
         stint=car.stint,
         finished=False,
+        gaps=lap.gaps,
+        doubtful=lap.doubtful,
     )
-    _pits(car, stopped, rules)
+    mark_pits(car, stopped, rules)
     car.laps[lap.number] = stopped
     tell(car, stopped, touched)
 

@@ -35,6 +35,12 @@ class Lap(Struct, array_like=True):
     """A red flag or a break between qualifying parts fell into it."""
     in_lane: bool = False
     """It ended in the pit lane in practice or qualifying: the feed times it, but not as a best."""
+    gaps: list[int] = field(default_factory=list)
+    """Gaps that fell into it, or into the seconds in which its last values were still to come."""
+    lost: bool = False
+    """Its crossing fell into a gap: when it ended, in what place and how far behind was never sent again."""
+    doubtful: bool = False
+    """In a gap something happened that a snapshot tells only in part: a visit to the pits, a change of the track."""
 
 
 class OpenLap(Struct, array_like=True):
@@ -50,6 +56,10 @@ class OpenLap(Struct, array_like=True):
     line_at: int | None = None
     """When sector 3 or the lap time came first, if that was before the counter rose."""
     aborted: bool = False
+    gaps: list[int] = field(default_factory=list)
+    """Gaps that fell into it so far."""
+    doubtful: bool = False
+    """As of a lap that is over."""
 
 
 class Stint(Struct, array_like=True):
@@ -80,6 +90,12 @@ class PitVisit(Struct, array_like=True):
     """Index of the stint the car went out on, once told."""
     part: int | None = None
     """Qualifying part in which the car came in."""
+    out_lap: int | None = None
+    """The lap the car went out on, where that is known although it was not seen."""
+    in_unseen: bool = False
+    """The car came in during a gap: `in_at` is no instant of the feed."""
+    out_unseen: bool = False
+    """The car went out during a gap: `out_at` is no instant of the feed."""
 
 
 class Best(Struct, array_like=True):
@@ -87,6 +103,18 @@ class Best(Struct, array_like=True):
 
     time: int
     lap: int | None = None
+
+
+class Gap(Struct, array_like=True):
+    """A time in which messages may have been missed. Instants in milliseconds."""
+
+    started_at: int
+    ended_at: int
+    reason: str
+    merged: bool = False
+    """A snapshot has come since."""
+    topics: list[str] = field(default_factory=list)
+    """Topics of that snapshot."""
 
 
 class Car(Struct):
@@ -124,5 +152,7 @@ class Car(Struct):
     """The best lap the feed tells, by qualifying part; 0 for the session."""
     declared: set[int] = field(default_factory=set)
     """Every time the feed ever told as a best."""
+    resumed_at: int | None = None
+    """When the last snapshot after a gap came."""
     deletions: list[tuple[int | None, int | None, str | None]] = field(default_factory=list)
     """Rulings whose lap has not come yet: time, lap, reason."""

@@ -15,12 +15,12 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from pitwall.message import Message
-from pitwall.timing import bests, change, laps, stints
+from pitwall.message import FEED_GAP, Message
+from pitwall.timing import bests, change, gaps, laps, stints
 from pitwall.timing.change import Change
 from pitwall.timing.deletions import ruling
 from pitwall.timing.merge import items, merge
-from pitwall.timing.records import Car
+from pitwall.timing.records import Car, Gap, Lap
 from pitwall.timing.values import duration_ms, flag, gap, integer, text, utc_ms
 
 KNOWN_TOPICS = frozenset(
@@ -40,6 +40,9 @@ TRACK_CODES = {"AllClear": "1", "Yellow": "2", "SCDeployed": "4", "Red": RED, "V
 _SESSION_KEY = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _RACING_NUMBER = re.compile(r"[0-9A-Za-z]{1,6}")
 LOOK_MS = 1_000
+SAME_CHANGE_MS = 1_000
+"""A change of status told twice, by two topics, has instants this close."""
+MAX_STATUS_DELAY_MS = 5_000
 MAX_CLOCK_MS = 24 * 3_600_000
 """The feed has been seen to count down 330 hours; no session has a day left."""
 
@@ -76,6 +79,17 @@ class Data(Struct):
     changed_at: dict[str, int] = field(default_factory=dict)
     """Instant of the last change of each part, by `what/key`."""
     rejected: dict[str, int] = field(default_factory=dict)
+    gaps: list[Gap] = field(default_factory=list)
+    away: int | None = None
+    """Number of the gap whose snapshot is awaited, or being merged."""
+    part_before: int | None = None
+    """Part of qualifying when the connection was lost."""
+    broken: bool = False
+    """A red flag or a break fell into the gap that is being closed."""
+    over: bool = False
+    """So did the end of the session."""
+    status_delay: int = 0
+    """How long after their own instant changes of status are told, ms."""
 
 
 class SessionState:
@@ -105,6 +119,7 @@ class SessionState:
             "PitStopSeries": self._pit_stops,
             "CarData": self._car_data,
             "Position": self._positions,
+            FEED_GAP: self._feed_gap,
         }
         self.rules = laps.LapRules()
         self._refresh_rules()
@@ -135,6 +150,8 @@ class SessionState:
         """Merges one message; returns what it changed."""
         self._changes = set()
         data = self.data
+        if data.away is not None and message.topic != FEED_GAP:
+            self._snapshot_after_gap(message)
         data.last_at = max(data.last_at, message.at)
         handler = self._handlers.get(message.topic)
         if handler is None:
@@ -153,6 +170,7 @@ class SessionState:
     def finish(self) -> set[Change]:
         """The session is over or its source has ended: nothing more is awaited."""
         self._changes = set()
+        self._close_gap()
         self._settle_all()
         return self._stamp(self.data.last_at)
 
@@ -255,6 +273,8 @@ class SessionState:
         for number in touched:
             self._note(change.LAP, number)
             self._complete_lap(car, number)
+            for gap_number in car.laps[number].gaps:
+                self._note(change.GAP, gap_number)
         if touched:
             self._note(change.DRIVER, car.number)
             self._note(change.TYRES)
@@ -264,21 +284,31 @@ class SessionState:
         lap = car.laps[number]
         bests.apply_ruling(car, lap, self.rules.race)
         if lap.finished:
-            lap.statuses = self._statuses_between(lap.started_at, lap.ended_at)
+            lap.statuses = (
+                self._statuses_of_lost(lap) if lap.lost else self._statuses_between(lap.started_at, lap.ended_at)
+            )
             lap.personal_best = bests.was_best(car, lap)
         if self.rules.race:
             self._places(number)
-        elif lap.position is None:
+        elif lap.position is None and not lap.lost:
             lap.position = integer(self.line(car.number).get("Position"))
 
     def _places(self, number: int) -> None:
-        """Positions at the end of a lap of a race: the order in which the cars completed it."""
+        """Positions at the end of a lap of a race: the order in which the cars completed it.
+
+        Cars that completed it in a gap are before those that did after it, in what order is not known.
+        """
+        over = [
+            (car, lap) for car in self.data.cars.values() if (lap := car.laps.get(number)) is not None and lap.finished
+        ]
         crossed = sorted(
             (lap.ended_at, integer(self.line(car.number).get("Position")) or 99, car.number, lap)
-            for car in self.data.cars.values()
-            if (lap := car.laps.get(number)) is not None and lap.finished and lap.ended_at is not None
+            for car, lap in over
+            if lap.ended_at is not None and not lap.lost
         )
-        for place, (_, _, _, lap) in enumerate(crossed, start=1):
+        unseen = [self.data.gaps[lap.gaps[-1]].ended_at for _, lap in over if lap.lost]
+        for place, (ended_at, _, _, lap) in enumerate(crossed, start=1):
+            place += sum(1 for gap_ended_at in unseen if gap_ended_at <= ended_at)
             if lap.position != place:
                 lap.position = place
                 self._note(change.LAP, number)
@@ -301,6 +331,14 @@ class SessionState:
                 codes.append(code)
         return codes or ([current] if current is not None else [])
 
+    def _statuses_of_lost(self, lap: Lap) -> list[str]:
+        """The track's status on a lap that ended in a gap: known where it was one and the same before and after it."""
+        gap_ended_at = self.data.gaps[lap.gaps[-1]].ended_at
+        since = lap.started_at if lap.started_at is not None else self.data.gaps[lap.gaps[-1]].started_at
+        codes = self._statuses_between(since, gap_ended_at + 1)
+        told_all = "SessionData" in self.data.gaps[lap.gaps[-1]].topics
+        return codes if len(codes) == 1 and told_all else []
+
     def _settle_late(self, at: int) -> None:
         """Laps whose late values have not come in time are reported as they are; looked after once a second."""
         if 0 <= at - self.data.looked_at < LOOK_MS:
@@ -309,7 +347,8 @@ class SessionState:
         for car in self.data.cars.values():
             if car.waiting is not None:
                 lap = car.laps.get(car.waiting)
-                if lap is not None and lap.number not in car.told and at - (lap.ended_at or 0) > laps.LATE_MS:
+                over = laps.over_since(car, lap) if lap is not None else None
+                if lap is not None and lap.number not in car.told and at - (over or 0) > laps.LATE_MS:
                     touched: set[int] = set()
                     laps.settle(car, touched)
                     self._lap_changes(car, touched)
@@ -338,9 +377,14 @@ class SessionState:
             item = told.get(index)
             if not isinstance(item, dict):
                 continue
+            since = utc_ms(item.get("Utc"))
+            if not message.snapshot and since is not None:
+                self.data.status_delay = max(0, min(message.at - since, MAX_STATUS_DELAY_MS))
+            if message.snapshot and self.data.away is not None and topics.keys() >= {"SessionStatus", "TrackStatus"}:
+                self._missed_status(item)
+                continue
             # A snapshot tells the statuses before it, each with its instant; else the topics of their own come too.
-            since = utc_ms(item.get("Utc")) if message.snapshot else None
-            at = since if since is not None else message.at
+            at = since if since is not None and message.snapshot else message.at
             status, track = text(item.get("SessionStatus")), text(item.get("TrackStatus"))
             if status is not None and "SessionStatus" not in topics:
                 self._new_status(status, at, told=not message.snapshot or self.data.started_at is None)
@@ -348,6 +392,18 @@ class SessionState:
                 self._new_track_status(TRACK_CODES.get(track, track), track, at)
         self._refresh_rules()
         self._note(change.SESSION)
+
+    def _missed_status(self, item: Mapping[str, Any]) -> None:
+        """A status that came and may have gone in a gap: taken if it is later than the last one known."""
+        since = utc_ms(item.get("Utc"))
+        if since is None:
+            return
+        at = since + self.data.status_delay
+        status, track = text(item.get("SessionStatus")), text(item.get("TrackStatus"))
+        if status is not None and _later(at, self.data.session_status):
+            self._new_status(status, at, told=True)
+        if track is not None and _later(at, self.data.track_status):
+            self._new_track_status(TRACK_CODES.get(track, track), track, at)
 
     def _session_status(self, payload: dict[str, Any], message: Message) -> None:
         self._merge("SessionStatus", payload, message)
@@ -378,7 +434,9 @@ class SessionState:
             self._break_laps()
         self._refresh_rules()
         if status in ("Finalised", "Ends"):
-            self._settle_all(over=True)
+            if self.data.away is None:
+                self._settle_all(over=True)
+            self.data.over = self.data.away is not None
 
     def _is_the_start(self, before: str | None) -> bool:
         """Whether `Started` after the status `before` starts the session; a start called off in lap 1 was none."""
@@ -407,6 +465,7 @@ class SessionState:
 
     def _break_laps(self) -> None:
         """A red flag or a break: lap times across it are believed only if the sectors bear them out."""
+        self.data.broken = self.data.away is not None
         for car in self.data.cars.values():
             if car.open is not None:
                 car.open.aborted = True
@@ -442,50 +501,74 @@ class SessionState:
         data = self.data
         told = payload.get("Lines")
         known = _lines(data.topics.get("TimingData"))
+        closes = message.snapshot and data.away is not None
         new = {number for number in told if number not in known} if isinstance(told, dict) else set()
         delta = self._merge("TimingData", payload, message)
         if "SessionPart" in delta or not known:
             before = self.rules.part
             self._refresh_rules()
             if before is not None and self.rules.part != before:
-                self._new_part()
+                self._new_part(closes)
         if any(key in delta for key in ("SessionPart", "NoEntries", "CutOffTime", "CutOffPercentage")):
             self._note(change.SESSION)
-        lines = delta.get("Lines")
+        lines = delta.get("Lines", {} if closes else None)
         if not isinstance(lines, dict):
             return
+        if closes:
+            lines = {**{number: {} for number in self._cars_away()}, **lines}
         for number, line in lines.items():
             if not self._is_car(number, line, "null-line"):
                 continue
-            self._timing_line(number, line, message, first=number in new)
+            self._timing_line(number, line, message, number in new, known.get(number, {}) if closes else None)
         if new:
             self._note(change.ENTRIES)
 
-    def _new_part(self) -> None:
-        """Q2 or Q3 begins: what was waiting is settled, the laps the cars are on are broken."""
+    def _new_part(self, unseen: bool) -> None:
+        """Q2 or Q3 begins: what was waiting is settled, the laps the cars are on are broken.
+
+        unseen: it began in a gap; else the feed takes back the best laps of the part before.
+        """
         for car in self.data.cars.values():
+            if unseen:
+                car.told_bests.pop(0, None)
             touched: set[int] = set()
             laps.settle(car, touched)
             self._lap_changes(car, touched)
         self._break_laps()
 
-    def _timing_line(self, number: str, line: Mapping[str, Any], message: Message, first: bool) -> None:
+    def _timing_line(
+        self,
+        number: str,
+        line: Mapping[str, Any],
+        message: Message,
+        first: bool,
+        before_gap: Mapping[str, Any] | None = None,
+    ) -> None:
+        """A delta of a car's line.
+
+        before_gap: its line before a gap, where the delta is what the snapshot after it changes.
+        """
         car = self._car(number)
         merged = self.line(number)
+        closes = before_gap is not None and not first
         if _shows_in_tower(line):
             self._note(change.TOWER)
         if _shows_in_segments(line):
             self._note(change.SEGMENTS)
         self._gaps(car, line, merged)
+        if closes and gap(merged.get("GapToLeader")) is None and self.rules.race:
+            car.gap_ms = car.gap_laps = None  # collapsed at the line: what was told before the gap is too old
         in_pit = flag(line.get("InPit"))
         if first and in_pit:
             car.in_pit = True
-        elif in_pit is not None and in_pit != car.in_pit and not (message.snapshot and first):
+        elif in_pit is not None and in_pit != car.in_pit and not (message.snapshot and first) and not closes:
             if in_pit:
                 stints.enter(car, message.at, self.rules.part)
             else:
                 stints.leave(car, message.at)
-        if message.snapshot and car.open is None:
+        if closes:
+            self._resume(car, line, before_gap or {}, merged, message.at)
+        elif message.snapshot and car.open is None:
             laps.join(car, merged, message.at, self.rules)
             self._join_stint(car)
         else:
@@ -501,6 +584,102 @@ class SessionState:
         if told:
             self._note(change.TYRES)
         self._lap_changes(car, changed & car.told)
+
+    # -- gaps ------------------------------------------------------------------------------
+
+    def _feed_gap(self, payload: dict[str, Any], message: Message) -> None:
+        """The connection was lost for a while: laps under way may lack what was told in the meantime."""
+        data = self.data
+        if not data.topics:
+            return  # nothing was known yet: nothing can have been missed of it
+        since, until = integer(payload.get("From")), integer(payload.get("To"))
+        until = until if until is not None else message.at
+        since = min(since if since is not None else data.last_at, until)
+        told = Gap(since, until, text(payload.get("Reason")) or "")
+        if data.away is not None and not data.gaps[data.away].topics:
+            # Lost once more before the snapshot came: one gap.
+            told.started_at = data.gaps[data.away].started_at
+            data.gaps[data.away] = told
+        else:
+            self._close_gap()
+            data.away = len(data.gaps)
+            data.gaps.append(told)
+            data.part_before, data.broken, data.over = self.rules.part, False, False
+            for car in data.cars.values():
+                gaps.leave(car, data.away, self.rules)
+        self._note(change.GAP, data.away)
+
+    def _snapshot_after_gap(self, message: Message) -> None:
+        """Keeps count of the snapshot after a gap; the first message that is none of it closes the gap."""
+        data = self.data
+        if data.away is None:
+            return
+        gap_now = data.gaps[data.away]
+        if message.snapshot:
+            gap_now.topics.append(message.topic)
+            if not gap_now.merged:
+                gap_now.merged = True
+                self._note(change.GAP, data.away)
+        elif gap_now.topics:
+            self._close_gap()
+
+    def _close_gap(self) -> None:
+        data = self.data
+        if data.away is None:
+            return
+        number, data.away = data.away, None
+        topics = data.gaps[number].topics
+        if "TimingAppData" in topics and "TimingData" not in topics:
+            for car in data.cars.values():
+                line = _lines(data.topics.get("TimingAppData")).get(car.number)
+                if isinstance(line, dict) and line.get("Stints"):
+                    stints.take(car, line["Stints"], self.rules.race)
+        if data.over:
+            data.over = False
+            self._settle_all(over=True)
+        self._note(change.GAP, number)
+
+    def _cars_away(self) -> list[str]:
+        """Cars that were known when the connection was lost."""
+        return [number for number in _lines(self.data.topics.get("TimingData")) if number in self.data.cars]
+
+    def _resume(
+        self, car: Car, line: Mapping[str, Any], before: Mapping[str, Any], merged: Mapping[str, Any], at: int
+    ) -> None:
+        """The first snapshot of a car after a gap."""
+        data = self.data
+        if data.away is None:
+            return
+        told_at = data.gaps[data.away]
+        tyres = _lines(data.topics.get("TimingAppData")).get(car.number)
+        told = tyres.get("Stints") if isinstance(tyres, dict) and "TimingAppData" in told_at.topics else None
+        part_changed = data.part_before != self.rules.part
+        # Without the list of statuses nobody knows what the track was like in the meantime.
+        if "SessionData" not in told_at.topics and car.open is not None:
+            car.open.doubtful = True
+        away = gaps.Away(data.away, told_at.started_at, at, part_changed, data.broken)
+        tyres_before = (car.stints, car.stint, len(car.visits))
+        self._lap_changes(car, gaps.resume(car, line, before, merged, told, away, self.rules))
+        data.finished_at = self.rules.finished_at
+        if (car.stints, car.stint, len(car.visits)) != tyres_before:
+            self._note(change.TYRES)
+            self._note(change.DRIVER, car.number)
+
+    def gap_laps(self, number: int) -> dict[str, list[int]]:
+        """Laps that lack something the feed did not send again after gap `number`, by car."""
+        found: dict[str, list[int]] = {}
+        for car in self.data.cars.values():
+            told = [
+                lap.number
+                for lap in car.laps.values()
+                if number in lap.gaps and lap.number in car.told and gaps.incomplete(lap, self.rules.race)
+            ]
+            lap = car.open
+            if lap is not None and number in lap.gaps and not self.data.gaps[number].merged:
+                told.append(lap.number)
+            if told:
+                found[car.number] = sorted(told)
+        return found
 
     def _join_stint(self, car: Car) -> None:
         """The set a car runs on that was first seen in mid-session, once its line and its stints are both known."""
@@ -540,7 +719,7 @@ class SessionState:
             if "GridPos" in line:
                 self._note(change.ENTRIES)
                 self._note(change.DRIVER, number)
-            if "Stints" in line:
+            if "Stints" in line and not (message.snapshot and self._awaits_lines()):
                 car = self._car(number)
                 told, touched = stints.read(
                     car, line["Stints"], merged[number].get("Stints"), message.at, self.rules.running, self.rules.race
@@ -553,6 +732,10 @@ class SessionState:
                     if lap in car.told:
                         self._note(change.LAP, lap)
                         self._note(change.DRIVER, number)
+
+    def _awaits_lines(self) -> bool:
+        """Whether the snapshot after a gap has not told of the cars' laps yet: stints are read with them."""
+        return self.data.away is not None and "TimingData" not in self.data.gaps[self.data.away].topics
 
     def _lap_count(self, payload: dict[str, Any], message: Message) -> None:
         self._merge("LapCount", payload, message)
@@ -684,6 +867,11 @@ def difference(before: Any, after: Any) -> Any:
             if index >= len(before) or before[index] != value
         }
     return after
+
+
+def _later(at: int, series: list[SeriesItem]) -> bool:
+    """Whether an instant is after the last item of a series, and not of the same change told twice."""
+    return not series or at > series[-1].at + SAME_CHANGE_MS
 
 
 _NOT_IN_TOWER = frozenset({"Status", "ShowPosition", "Speeds", "PreviousValue"})

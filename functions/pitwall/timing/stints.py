@@ -8,6 +8,7 @@ rise, or when it is told after the car was in the pits.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pitwall.timing.merge import items
@@ -24,14 +25,8 @@ def read(car: Car, delta: Any, merged: Any, at: int, running: bool, race: bool) 
 
     delta: list (whole) or dict of indexes. merged: the list after the merge. running: the session has begun.
     """
-    stints = [_stint(item) for _, item in items(merged)]
-    # A list resent shorter takes nothing away from the laps already driven.
-    stints += car.stints[len(stints) :]
     completed = _completed(car, race)
-    for before, now in zip(car.stints, stints, strict=False):
-        now.counted_to = before.counted_to if now.total_laps == before.total_laps else completed
-    for now in stints[len(car.stints) :]:
-        now.counted_to = completed
+    stints = _listed(car, merged, completed)
     if stints == car.stints:
         return False, set()
     laps: set[int] = set()
@@ -55,14 +50,47 @@ def read(car: Car, delta: Any, merged: Any, at: int, running: bool, race: bool) 
     return True, laps
 
 
+def _listed(car: Car, told: Any, completed: int | None) -> list[Stint]:
+    """The feed's list of stints, each with the laps the car had completed when its own were counted."""
+    stints = [stint_of(item) for _, item in items(told)]
+    # A list resent shorter takes nothing away from the laps already driven.
+    stints += car.stints[len(stints) :]
+    for before, now in zip(car.stints, stints, strict=False):
+        now.counted_to = before.counted_to if now.total_laps == before.total_laps else completed
+    for now in stints[len(car.stints) :]:
+        now.counted_to = completed
+    return stints
+
+
+def take(car: Car, told: Any, race: bool) -> None:
+    """Takes the whole list as it is after a gap: which stint the car is on, and its laps, are known from elsewhere."""
+    car.stints = _listed(car, told, _completed(car, race))
+
+
 def join(car: Car, pit_stops: int | None, race: bool) -> None:
     """The stint of a car first seen in mid-session. pit_stops: how often the feed says it came in.
 
     It is the last in the list; in a race one not driven yet may only be planned, if the car has not stopped for it.
     """
-    last = len(car.stints) - 1
-    driven = max((index for index, stint in enumerate(car.stints) if _driven(stint)), default=0)
-    car.stint = max(driven, min(last, pit_stops or 0) if race else last, 0)
+    car.stint = current(car.stints, pit_stops, race)
+
+
+def current(stints: Sequence[Stint], pit_stops: int | None, race: bool) -> int:
+    """Index of the stint a car is on, by the whole list; see `join`."""
+    last = len(stints) - 1
+    furthest = max((index for index, stint in enumerate(stints) if (driven(stint) or 0) > 0), default=0)
+    return max(furthest, min(last, pit_stops or 0) if race else last, 0)
+
+
+def driven_so_far(car: Car, lap: int) -> int | None:
+    """Laps a car has driven on its set at the end of lap `lap` in this session; None where that cannot be told."""
+    stint = car.stints[car.stint] if car.stint < len(car.stints) else None
+    if stint is None:
+        return None
+    if _begin_unseen(car, car.stint):
+        counted = driven(stint)
+        return None if counted is None or stint.counted_to is None else counted + lap - stint.counted_to
+    return sum(1 for other in car.laps.values() if other.stint == car.stint and other.finished)
 
 
 def _completed(car: Car, race: bool) -> int | None:
@@ -90,14 +118,16 @@ def _step_back(car: Car, index: int) -> set[int]:
     return wrong
 
 
-def _driven(stint: Stint) -> bool:
-    return stint.total_laps is not None and stint.total_laps > (stint.start_age or 0)
+def driven(stint: Stint) -> int | None:
+    """Laps the feed has counted on a stint; None where it has not told."""
+    return None if stint.total_laps is None else stint.total_laps - (stint.start_age or 0)
 
 
 def _begin_unseen(car: Car, index: int) -> bool:
     """Whether the first lap of a stint is not known: this state joined in it, or lost the connection for a while."""
     first = min((number for number, lap in car.laps.items() if lap.stint == index), default=1)
-    return first != 1 and first - 1 not in car.laps
+    before = car.laps.get(first - 1)
+    return first != 1 and (before is None or (before.lost and before.stint is None))
 
 
 def _last_laps(car: Car, index: int, stint: Stint) -> set[int]:
@@ -130,7 +160,8 @@ def _lately_in_pits(car: Car, at: int) -> bool:
     return visit.out_at is None or at - visit.out_at <= NEW_STINT_MS
 
 
-def _stint(item: Any) -> Stint:
+def stint_of(item: Any) -> Stint:
+    """One item of the feed's list."""
     if not isinstance(item, dict):
         return Stint()
     return Stint(
