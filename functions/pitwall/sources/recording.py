@@ -11,19 +11,15 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from pitwall.message import Message
 from pitwall.sources.layouts import Layout, NotARecording, open_layout, stem
-from pitwall.sources.literals import loads
 from pitwall.sources.record import plain_topic
-from pitwall.sources.z import BadPayload, decode_z
+from pitwall.sources.z import BadPayload, payload
 
 __all__ = ["NotARecording", "RecordingSource", "open_recording"]
 
 logger = logging.getLogger(__name__)
-
-_COMPRESSED_TOPICS = {"CarData", "Position"}
 
 
 def open_recording(path: str | os.PathLike[str]) -> RecordingSource:
@@ -78,7 +74,7 @@ class RecordingSource:
         for topic, data, at, snapshot in self._layout.records(reject):
             if type(data) is str or topic.endswith(".z"):
                 try:
-                    data = _payload(topic, data)
+                    data = payload(topic, data)
                 except BadPayload as bad:
                     reject(bad.reason)
                     continue
@@ -88,20 +84,3 @@ class RecordingSource:
             if ordinal >= cursor:
                 yield Message(topic, data, at or 0, snapshot, ordinal)
             ordinal += 1
-
-
-def _payload(topic: str, data: Any) -> Any:
-    """The payload of a message: compressed ones opened, JSON in a string read. Raises BadPayload."""
-    if not isinstance(data, str):
-        return data
-    if topic.endswith(".z"):
-        return decode_z(data)
-    if data[:1] in ("{", "[") or data == "null":
-        # FastF1's client and some captures quote a payload's JSON once more.
-        try:
-            return loads(data.encode("utf-8", "replace"))
-        except ValueError as error:
-            raise BadPayload("bad-json") from error
-    if topic in _COMPRESSED_TOPICS:
-        return decode_z(data)
-    return data

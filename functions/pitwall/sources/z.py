@@ -11,9 +11,12 @@ from typing import Any
 
 import orjson
 
+from pitwall.sources.literals import loads
+
 # One payload is a second or two of telemetry, 20 KB unpacked. The bound is against a bomb.
 LIMIT = 8 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
+_COMPRESSED_TOPICS = {"CarData", "Position"}
 
 
 class BadPayload(Exception):
@@ -22,6 +25,23 @@ class BadPayload(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+def payload(topic: str, data: Any) -> Any:
+    """The payload of a message: compressed ones opened, JSON in a string read. Raises BadPayload."""
+    if not isinstance(data, str):
+        return data
+    if topic.endswith(".z"):
+        return decode_z(data)
+    if data[:1] in ("{", "[") or data == "null":
+        # FastF1's client and some captures quote a payload's JSON once more.
+        try:
+            return loads(data.encode("utf-8", "replace"))
+        except ValueError as error:
+            raise BadPayload("bad-json") from error
+    if topic in _COMPRESSED_TOPICS:
+        return decode_z(data)
+    return data
 
 
 def decode_z(payload: str) -> Any:
