@@ -53,7 +53,7 @@ def test_what_is_stored_as_the_archive_has_it_is_left_alone() -> None:
 
 def test_what_is_not_stored_is_added_but_for_what_is_of_the_moment() -> None:
     found = differences(archived(*EVERY), {}, live=False)
-    passing = ("live/segments", "live/positions", "live/telemetry", "live/feed", "towers/7")
+    passing = ("live/segments", "live/positions", "live/telemetry", "live/feed", "towers/7", "gaps/0")
     assert [difference.path for difference in found] == sorted(path for path in EVERY if not path.endswith(passing))
     assert all(difference.fields == to_fields(EXAMPLES[difference.path]) for difference in found)
 
@@ -245,6 +245,27 @@ def test_items_beyond_the_archives_are_deleted() -> None:
     before["sessions/9845/weather/6"] = {**before[WEATHER], "n": 6}
     (found,) = differences(archived(WEATHER, RACE_CONTROL), before, live=True)
     assert (found.path, found.fields) == ("sessions/9845/weather/6", None)
+
+
+# -- gaps ----------------------------------------------------------------------------------
+
+GAP = "sessions/9845/gaps/0"
+
+
+def test_a_gap_that_the_archive_has_filled_is_deleted() -> None:
+    (found,) = differences(archived(), stored(GAP), live=True)
+    assert (found.path, found.fields) == (GAP, None)
+
+
+def test_a_gap_in_what_the_archive_does_not_have_either_stays() -> None:
+    before = stored(GAP)
+    before[GAP] |= {"series": ["raceControl", "weather"], "laps": {"44": [3]}}
+    left = one(archived(without="WeatherData"), before)
+    assert (left["series"], left["laps"]) == (["weather"], {})
+
+
+def test_an_archive_without_timing_fills_no_gap() -> None:
+    assert differences(archived(without="TimingData"), stored(GAP), live=True) == []
 
 
 # -- in words ------------------------------------------------------------------------------

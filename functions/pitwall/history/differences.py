@@ -9,8 +9,8 @@ The archive is taken at its word, with four exceptions:
 - A lap time that live had otherwise, or did not have, is the archive's, and its `timeSource` says so.
 
 An item of a series (race control, weather, ...) is replaced whole, and what is stored beyond the archive's items is
-deleted. The state of the connection, mini-sectors, positions, telemetry and kept towers are of the moment: they are
-neither compared nor touched.
+deleted, as are gaps that the archive has filled. The state of the connection, mini-sectors, positions, telemetry and
+kept towers are of the moment: they are neither compared nor touched.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from typing import Any, Final, NamedTuple
 
 from pitwall.documents.encoding import rfc3339
 from pitwall.documents.job import KindChanges
-from pitwall.documents.paths import UnknownPath, kind_of
+from pitwall.documents.paths import kind_of
+from pitwall.message import FEED_GAP
 
 Fields = dict[str, Any]
 
@@ -33,6 +34,8 @@ _SAME_DURATION_MS: Final = 3_000
 OF_THE_MOMENT: Final = frozenset({"segments", "positions", "telemetry", "feed", "tower"})
 """Kinds of documents that a session's record does not need."""
 SERIES: Final = ("raceControl", "weather", "trackStatus", "sessionStatus", "teamRadio")
+GAPS: Final = "gaps"
+"""Collection of the gaps."""
 
 _TIMING: Final = frozenset({"TimingData", "TimingDataF1"})
 _TRACK: Final = frozenset({"TrackStatus", "SessionData"})
@@ -49,6 +52,7 @@ _OWNERS: Final[dict[str, frozenset[str]]] = {
     "trackStatus": _TRACK,
     "sessionStatus": _STATUS,
     "teamRadio": frozenset({"TeamRadio"}),
+    "gap": frozenset({FEED_GAP}),
 }
 """Topics that tell a kind of document; an archive with none of them says nothing about it. The session has many."""
 
@@ -136,10 +140,14 @@ def differences(archived: Archived, stored: Mapping[str, Fields], *, live: bool)
         wanted = corrected(kind, before, fields, archived.topics, live=live)
         if wanted != before:
             found.append(Difference(path, kind, wanted, before))
-    for path, fields in stored.items():
-        surplus = _deletable(path) if path not in archived.documents else None
-        if surplus is not None and _told(surplus, archived.topics):
-            found.append(Difference(path, surplus, None, own(fields)))
+    for path in stored.keys() - archived.documents.keys():
+        kind, before = kind_of(path).name, own(stored[path])
+        if kind == "gap":
+            left = _unfilled(before, archived.topics)
+            if left != before:
+                found.append(Difference(path, kind, left, before))
+        elif kind in ("driver", "lap", *SERIES) and _told(kind, archived.topics):
+            found.append(Difference(path, kind, None, before))
     return sorted(found, key=lambda difference: difference.path)
 
 
@@ -148,13 +156,12 @@ def _told(kind: str, topics: frozenset[str]) -> bool:
     return kind not in OF_THE_MOMENT and (kind == "session" or not _OWNERS[kind].isdisjoint(topics))
 
 
-def _deletable(path: str) -> str | None:
-    """The kind of a document that there may be too many of; None of any other."""
-    try:
-        kind = kind_of(path).name
-    except UnknownPath:
-        return None
-    return kind if kind in ("driver", "lap", *SERIES) else None
+def _unfilled(gap: Fields, topics: frozenset[str]) -> Fields | None:
+    """What a gap still lacks once the archive has given what it has; None: nothing."""
+    if not _told("lap", topics):
+        return gap
+    series = [name for name in gap.get("series", ()) if name in SERIES and not _told(name, topics)]
+    return {**gap, "laps": {}, "series": series} if series else None
 
 
 def own(fields: Fields) -> Fields:
@@ -169,7 +176,7 @@ def corrected(kind: str, stored: Fields | None, archived: Fields, topics: frozen
     """
     if stored is None:
         stored = {}
-    if kind in SERIES:
+    if kind in (*SERIES, "gap"):
         same = stored.keys() == archived.keys() and all(
             _same(stored[key], value) if key == "at" else stored[key] == value for key, value in archived.items()
         )

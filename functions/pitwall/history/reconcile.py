@@ -28,6 +28,7 @@ from pitwall.documents.base import Document
 from pitwall.documents.encoding import InvalidDocument, from_fields, millis, to_fields
 from pitwall.documents.job import Reconciled
 from pitwall.history.differences import (
+    GAPS,
     OF_THE_MOMENT,
     SERIES,
     Archived,
@@ -342,7 +343,7 @@ class _Run:
         singles.append(paths.live(session, "feed"))
         read = RETRIES(lambda: self._database.read(singles))
         stored = {path: found.fields for path, found in read.items() if found.fields is not None}
-        series = (paths.series_items(session, name) for name in SERIES)
+        series = (paths.series_items(session, name) for name in (*SERIES, GAPS))
         for collection in (paths.drivers(session), paths.laps(session), *series):
             stored.update(RETRIES(partial(self._database.query, collection, limit=None)))
         return {
