@@ -111,6 +111,7 @@ def apply_ruling(car: Car, what: Ruling | Lap, race: bool) -> set[int]:
             time, number, reason = waiting
             if _means(what, time, number, race):
                 car.deletions.remove(waiting)
+                _time_from_ruling(what, time)
                 what.deleted, what.deleted_reason = True, reason
                 return {what.number}
         return set()
@@ -125,8 +126,15 @@ def apply_ruling(car: Car, what: Ruling | Lap, race: bool) -> set[int]:
             car.deletions.append((what.time_ms, what.lap, what.reason))
         return set()
     lap = max(found, key=lambda lap: lap.number)
+    _time_from_ruling(lap, what.time_ms)
     lap.deleted, lap.deleted_reason = what.deleted, what.reason if what.deleted else None
     return {lap.number}
+
+
+def _time_from_ruling(lap: Lap, time: int | None) -> None:
+    """The time of a lap that ended in a gap of the feed, where race control deletes it: it is told nowhere else."""
+    if lap.lost and lap.time is None and time is not None:
+        lap.time, lap.time_source = time, "feed"
 
 
 def _means(lap: Lap, time: int | None, number: int | None, race: bool) -> bool:

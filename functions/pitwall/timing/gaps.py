@@ -43,28 +43,37 @@ class Away(NamedTuple):
     """A red flag or a break between qualifying parts fell into it."""
 
 
-def leave(car: Car, n: int, rules: LapRules) -> None:
+def leave(car: Car, n: int, rules: LapRules) -> set[int]:
     """The connection is lost: whatever of the laps under way was still to come may be missed.
 
-    n: number of the gap.
+    n: number of the gap. Returns the laps to report again.
     """
     lap = car.open
     if lap is not None and rules.running and lap.number not in car.laps and not (car.flagged or car.lap_in_lane):
         lap.gaps.append(n)
     done = car.laps.get(car.waiting) if car.waiting is not None else None
-    if done is not None and (done.time is None or done.time_source != "feed" or done.sectors[2] is None):
+    awaited = done is not None and (done.time is None or (done.time_source != "feed" and not _first(done, rules.race)))
+    if done is not None and (awaited or done.sectors[2] is None):
         done.gaps.append(n)
+        return {done.number} & car.told
+    return set()
+
+
+def _first(lap: Lap, race: bool) -> bool:
+    """Whether it is lap 1 of a race, which has no time and no sector 1 in the feed."""
+    return race and lap.number == 1
 
 
 def incomplete(lap: Lap, race: bool) -> bool:
     """Whether a lap a gap fell into lacks something, or has what is not certain."""
     if not lap.gaps:
         return False
-    if lap.lost or lap.doubtful or lap.time is None or lap.time_source != "feed" or None in lap.sectors:
-        return True
-    known = [sector for sector in lap.sectors if sector is not None]
     placed = not race or lap.position == 1 or lap.gap_ms is not None or lap.laps_down is not None
-    return abs(sum(known) - lap.time) > TOLERANCE_MS or lap.started_at is None or not placed
+    if lap.lost or lap.doubtful or lap.time is None or lap.started_at is None or not placed:
+        return True
+    if _first(lap, race):
+        return None in lap.sectors[1:]
+    return lap.time_source != "feed" or not _adds_up(lap.sectors, lap.time)
 
 
 def resume(
@@ -94,8 +103,8 @@ def resume(
     in_lane = not rules.race and bool(flag(merged.get("InPit")))
     last = counter if rules.race or in_lane else counter - 1
     # Where the last lap ended in the lane and the car has not left it since, the open lap is the one after.
-    numbers = [number for number in range(car.open.number, last + 1) if number not in car.laps]
-    if car.lap_in_lane and in_lane and not numbers:
+    numbers = [number for number in range(car.open.number, last + 1) if not _is_over(car, number)]
+    if not numbers and ((car.lap_in_lane and in_lane) or car.open.number in car.laps):
         car.counter = counter
         _only_pits(car, merged, away)
     elif not numbers:
@@ -120,9 +129,21 @@ def resume(
 # -- laps ----------------------------------------------------------------------------------
 
 
+def _is_over(car: Car, number: int) -> bool:
+    """Whether a lap was completed before; one the car stopped on may go on."""
+    return number in car.laps and car.laps[number].finished
+
+
 def _mark(lap: Lap | OpenLap, away: Away) -> None:
     if away.n not in lap.gaps:
         lap.gaps.append(away.n)
+
+
+def doubt(lap: OpenLap, n: int) -> None:
+    """Gap `n` may have brought more into a lap than the snapshot tells."""
+    lap.doubtful = True
+    if n not in lap.gaps:
+        lap.gaps.append(n)
 
 
 def _previous(merged: Mapping[str, Any]) -> Sectors:
@@ -150,7 +171,7 @@ def _go_on(
     lap.aborted = lap.aborted or away.broken
     over = car.laps.get(lap.number - 1)
     of_the_last = over is not None and over.sectors[:2] == sectors[:2] and sectors[0] is not None
-    if sectors[2] is None and not of_the_last:
+    if sectors[2] is None and not of_the_last and not _out(merged):
         # What was told before the gap is of this lap; so is what is shown now that sector 3 is cleared.
         lap.sectors = [known if known is not None else now for known, now in zip(lap.sectors, sectors, strict=True)]
 
@@ -204,7 +225,7 @@ def _find(
             speeds=own.speeds,
             part=None if away.part_changed else rules.part,
             aborted=own.aborted or away.broken,
-            gaps=own.gaps,
+            gaps=list(own.gaps),
             doubtful=True,
             lost=True,
         )
@@ -216,6 +237,8 @@ def _find(
         car.laps[number] = lap
     last = car.laps[numbers[-1]]
     of_next = _last_lap(car, last, len(numbers), line, merged, away, rules, touched)
+    if _out(merged):
+        of_next = [None, None, None]  # where it stopped the sectors of the lap before may be left
     _best_laps(car, numbers, merged, touched)
     for number in numbers:
         lap, before = car.laps[number], car.laps.get(number - 1)
@@ -240,7 +263,7 @@ def _last_lap(
     car.waiting = lap.number
     if sectors[2] is not None:
         # Not yet at sector 1 of the next lap, or (where they do not add up) a value of the crossing is late or early.
-        if _adds_up(sectors, time):
+        if _adds_up(sectors, time) and not _of_another(car, sectors):
             lap.sectors = sectors
             _unsent_speeds(lap, merged)
             laps.accept(car, lap, time or 0, rules, touched)
@@ -249,7 +272,7 @@ def _last_lap(
         lap.sectors = sectors
         return [None, None, None]
     found = _sectors_before(lap.sectors, sectors, previous, time)
-    if _adds_up(found, time):
+    if _adds_up(found, time) and not _of_another(car, found):
         lap.sectors = found
         laps.accept(car, lap, time or 0, rules, touched)
     elif news is not None and rules.race and lap.number > 1 and None in found:
@@ -260,6 +283,11 @@ def _last_lap(
     if sectors[0] is not None:
         laps.settle(car, touched)
     return sectors
+
+
+def _of_another(car: Car, sectors: Sectors) -> bool:
+    """Whether sectors are still those of a lap known from before the gap: on the last nothing was told."""
+    return any(lap.sectors == sectors for lap in car.laps.values())
 
 
 def _just_ended(car: Car, lap: Lap, count: int, sectors: Sectors, away: Away) -> bool:
@@ -323,6 +351,11 @@ def _best_laps(car: Car, numbers: Sequence[int], merged: Mapping[str, Any], touc
             laps.fill(car, lap, touched)
 
 
+def _out(merged: Mapping[str, Any]) -> bool:
+    """Whether a car is out of the race, or stands."""
+    return bool(flag(merged.get("Retired")) or flag(merged.get("Stopped")))
+
+
 def _take_flag(car: Car, counter: int, merged: Mapping[str, Any], away: Away, rules: LapRules) -> None:
     """Whether the last lap of the gap was the car's last of the race."""
     if not rules.race:
@@ -333,8 +366,7 @@ def _take_flag(car: Car, counter: int, merged: Mapping[str, Any], away: Away, ru
     times = [lap.time for lap in car.laps.values() if lap.time is not None]
     done = rules.total_laps is not None and counter >= rules.total_laps
     long_ago = rules.finished_at is not None and times and away.at - rules.finished_at > SLOWEST * min(times)
-    out = flag(merged.get("Retired")) or flag(merged.get("Stopped"))
-    if not out and (status & TOOK_FLAG or done or long_ago):
+    if not _out(merged) and (status & TOOK_FLAG or done or long_ago):
         car.flagged = True
 
 
@@ -411,10 +443,12 @@ def _visits(
         visit.out_lap = visit.lap + 1 if visit.lap is not None and visit.lap >= begun else begun
         made.append(visit)
     for index in range(first, now):
+        came_in = _last_on(numbers, spread, index)
         if index == first and made:
             visit = made[0]
+        elif index == first and came_in is None and _just_out(car, away):
+            visit = car.visits[-1]  # it had left before the gap; only its tyres were still to be told
         else:
-            came_in = _last_on(numbers, spread, index)
             visit = PitVisit(
                 in_at=away.since, out_at=away.at, lap=came_in, stint=index, in_unseen=True, out_unseen=True
             )
@@ -445,6 +479,14 @@ def _visits(
     if spread is not None and (now > first or not made or now_in):
         _fit(car, numbers, spread)
     car.in_pit, car.stint = now_in, now
+
+
+def _just_out(car: Car, away: Away) -> bool:
+    """Whether a car had left the pits just before the gap, and what it was fitted there had not been told."""
+    visit = car.visits[-1] if car.visits else None
+    if visit is None or visit.out_at is None or visit.fitted is not None or visit.new_stint:
+        return False
+    return visit.in_at is not None and away.since - visit.out_at <= stints.NEW_STINT_MS
 
 
 def _fit(car: Car, numbers: Sequence[int], spread: list[int]) -> None:

@@ -384,8 +384,9 @@ def _cross(car: Car, counter: int, time: int | None, at: int, rules: LapRules, t
     if car.lap_in_lane:
         # The lap ended in the lane and is stored; the car sets out on the next one.
         car.lap_in_lane = False
-        started = lap.started_at if lap is not None else at
-        begin(car, counter, started)
+        begin(car, counter, lap.started_at if lap is not None else at)
+        if lap is not None and car.open is not None:
+            car.open.gaps, car.open.doubtful = lap.gaps, lap.doubtful
     elif lap is not None and before is not None and before >= 1:
         ended = counter - 1
         driven = car.laps.get(ended)
@@ -636,7 +637,7 @@ def end_early(car: Car, rules: LapRules, at: int, touched: set[int]) -> None:
         speeds=dict(lap.speeds),
         stint=car.stint,
         finished=False,
-        gaps=lap.gaps,
+        gaps=list(lap.gaps),
         doubtful=lap.doubtful,
     )
     mark_pits(car, stopped, rules)

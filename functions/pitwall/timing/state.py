@@ -40,6 +40,8 @@ TRACK_CODES = {"AllClear": "1", "Yellow": "2", "SCDeployed": "4", "Red": RED, "V
 _SESSION_KEY = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _RACING_NUMBER = re.compile(r"[0-9A-Za-z]{1,6}")
 LOOK_MS = 1_000
+RECKONED_MS = 5_000
+"""How far a reckoned end of a lap may be from the true one."""
 SAME_CHANGE_MS = 1_000
 """A change of status told twice, by two topics, has instants this close."""
 MAX_STATUS_DELAY_MS = 5_000
@@ -284,9 +286,13 @@ class SessionState:
         lap = car.laps[number]
         bests.apply_ruling(car, lap, self.rules.race)
         if lap.finished:
-            lap.statuses = (
-                self._statuses_of_lost(lap) if lap.lost else self._statuses_between(lap.started_at, lap.ended_at)
-            )
+            before = car.laps.get(number - 1)
+            reckoned = bool(lap.gaps) and before is not None and before.lost
+            if lap.lost or reckoned:
+                lap.statuses = self._statuses_for_certain(lap)
+                lap.doubtful = lap.doubtful or not lap.statuses
+            else:
+                lap.statuses = self._statuses_between(lap.started_at, lap.ended_at)
             lap.personal_best = bests.was_best(car, lap)
         if self.rules.race:
             self._places(number)
@@ -331,13 +337,17 @@ class SessionState:
                 codes.append(code)
         return codes or ([current] if current is not None else [])
 
-    def _statuses_of_lost(self, lap: Lap) -> list[str]:
-        """The track's status on a lap that ended in a gap: known where it was one and the same before and after it."""
-        gap_ended_at = self.data.gaps[lap.gaps[-1]].ended_at
-        since = lap.started_at if lap.started_at is not None else self.data.gaps[lap.gaps[-1]].started_at
-        codes = self._statuses_between(since, gap_ended_at + 1)
-        told_all = "SessionData" in self.data.gaps[lap.gaps[-1]].topics
-        return codes if len(codes) == 1 and told_all else []
+    def _statuses_for_certain(self, lap: Lap) -> list[str]:
+        """The track's statuses on a lap of which an end fell into a gap; none if it matters when exactly that was."""
+        gap = self.data.gaps[lap.gaps[-1]]
+        if "SessionData" not in gap.topics:
+            return []
+        since = lap.started_at if lap.started_at is not None else gap.started_at
+        until = lap.ended_at if lap.ended_at is not None and not lap.lost else gap.ended_at + 1
+        codes = self._statuses_between(since - RECKONED_MS, until)
+        within = self._statuses_between(since + RECKONED_MS, until)
+        certain = len(codes) == 1 or not (lap.lost or lap.started_at is None)
+        return codes if codes == within and certain else []
 
     def _settle_late(self, at: int) -> None:
         """Laps whose late values have not come in time are reported as they are; looked after once a second."""
@@ -556,8 +566,8 @@ class SessionState:
         if _shows_in_segments(line):
             self._note(change.SEGMENTS)
         self._gaps(car, line, merged)
-        if closes and gap(merged.get("GapToLeader")) is None and self.rules.race:
-            car.gap_ms = car.gap_laps = None  # collapsed at the line: what was told before the gap is too old
+        if closes:
+            self._forget_gaps(car, merged)
         in_pit = flag(line.get("InPit"))
         if first and in_pit:
             car.in_pit = True
@@ -577,6 +587,9 @@ class SessionState:
         if self.rules.race and (flag(line.get("Stopped")) or flag(line.get("Retired"))):
             touched: set[int] = set()
             laps.end_early(car, self.rules, message.at, touched)
+            for ended in touched if closes else ():
+                if not car.laps[ended].finished:
+                    car.laps[ended].ended_at = None  # when it stopped was not told
             self._lap_changes(car, touched)
         if "Stopped" in line or "Retired" in line or "KnockedOut" in line:
             self._note(change.DRIVER, number)
@@ -606,7 +619,7 @@ class SessionState:
             data.gaps.append(told)
             data.part_before, data.broken, data.over = self.rules.part, False, False
             for car in data.cars.values():
-                gaps.leave(car, data.away, self.rules)
+                self._lap_changes(car, gaps.leave(car, data.away, self.rules))
         self._note(change.GAP, data.away)
 
     def _snapshot_after_gap(self, message: Message) -> None:
@@ -656,7 +669,7 @@ class SessionState:
         part_changed = data.part_before != self.rules.part
         # Without the list of statuses nobody knows what the track was like in the meantime.
         if "SessionData" not in told_at.topics and car.open is not None:
-            car.open.doubtful = True
+            gaps.doubt(car.open, data.away)
         away = gaps.Away(data.away, told_at.started_at, at, part_changed, data.broken)
         tyres_before = (car.stints, car.stint, len(car.visits))
         self._lap_changes(car, gaps.resume(car, line, before, merged, told, away, self.rules))
@@ -706,6 +719,20 @@ class SessionState:
                 car.interval_ms, car.interval_laps = told if told is not None else (None, None)
         if leads and "Position" in line:
             car.gap_ms = car.gap_laps = car.interval_ms = car.interval_laps = None
+
+    def _forget_gaps(self, car: Car, merged: Mapping[str, Any]) -> None:
+        """After a gap of the feed: what a car was told to be behind before it is too old where nothing is shown now."""
+        stats = dict(items(merged.get("Stats"))).get((self.rules.part or 0) - 1)
+        shown = [merged, stats if isinstance(stats, dict) else {}]
+        if not any(gap(line.get(key)) for line in shown for key in ("GapToLeader", "TimeDiffToFastest")):
+            car.gap_ms = car.gap_laps = None
+        ahead = merged.get("IntervalToPositionAhead")
+        keys = ("TimeDiffToPositionAhead", "TimeDifftoPositionAhead")
+        told = [line.get(key) for line in shown for key in keys] + [
+            ahead.get("Value") if isinstance(ahead, dict) else None
+        ]
+        if not any(map(gap, told)):
+            car.interval_ms = car.interval_laps = None
 
     def _timing_app_data(self, payload: dict[str, Any], message: Message) -> None:
         delta = self._merge("TimingAppData", payload, message)
