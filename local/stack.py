@@ -3,6 +3,10 @@
     with Stack(source="recording:/path", speed=20) as stack:
         stack.firestore().collection("sessions")...
 
+Several feeds share topics, writer, recorder and API; each has its own two pollers and its own scheduler jobs:
+
+    with Stack(feeds=[FeedSpec("f1", "recording:/a"), FeedSpec("kart-demo", "recording:/b")]) as stack: ...
+
 While it is up, Google's clients made in this process find the emulators too (the variables are in `os.environ`).
 When it goes down it ends what it started and nothing else, also on Ctrl-C, and if this process is killed
 (`local.processes`). What is played through it, and what is shown of it, is not known here.
@@ -15,7 +19,7 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -33,7 +37,8 @@ from local.scheduler import Scheduler
 from pitwall.settings import LOCAL_PROJECT, Settings
 
 POLLERS = ("poller-a", "poller-b")
-"""The two scheduler jobs, each with an instance of the poller of its own."""
+"""The two scheduler jobs of a feed, each with an instance of the poller of its own. Where there are several feeds, the
+feed's id follows: `poller-a-kart-demo`."""
 
 RULES = ROOT / "firestore.rules"
 _WARM_UP_WRITES = 30
@@ -48,6 +53,18 @@ class Ports(NamedTuple):
     pubsub: int = 0
 
 
+class FeedSpec(NamedTuple):
+    """A feed of a stack with several.
+
+    feed, source, speed: as in PITWALL_FEED, PITWALL_SOURCE and PITWALL_SPEED. env: further variables of its pollers.
+    """
+
+    feed: str
+    source: str
+    speed: float = 1.0
+    env: Mapping[str, str] = {}
+
+
 class DeadLetter(NamedTuple):
     """A message that could never succeed."""
 
@@ -60,6 +77,7 @@ class Stack:
     """The local stack, up between `__enter__` and `__exit__`.
 
     source, speed: what the poller plays, as in PITWALL_SOURCE and PITWALL_SPEED; without a source it polls nothing.
+    feeds: several feeds instead of that one; `settings`, `scheduler` and the emulators' names are then the first one's.
     project: project id in the emulators. tick_s: seconds between two ticks of a scheduler job; None for no scheduler.
     chaos: seed of the chaos between Pub/Sub and the subscribers; None for none. rates: how much of it.
     logs: folder for what the programs print; without one it is a temporary folder that goes with the stack.
@@ -71,6 +89,7 @@ class Stack:
         *,
         source: str = "",
         speed: float = 1.0,
+        feeds: Sequence[FeedSpec] = (),
         project: str = LOCAL_PROJECT,
         tick_s: float | None = 60.0,
         chaos: int | None = None,
@@ -80,14 +99,28 @@ class Stack:
         ports: Ports | None = None,
         emulators: Emulators | None = None,
     ) -> None:
-        speed_text = "max" if speed == math.inf else repr(speed)
-        own = {"GOOGLE_CLOUD_PROJECT": project, "PITWALL_SOURCE": source, "PITWALL_SPEED": speed_text}
-        self.settings = Settings.from_env({**os.environ, **(env or {}), **own})
+        if feeds and source:
+            raise ValueError("either a source or feeds")
         self.project = project
         self.functions: dict[str, FunctionServer] = {}
         self.chaos: ChaosProxies | None = None
-        self.scheduler: Scheduler | None = None
+        self.schedulers: dict[str, Scheduler] = {}
+        """By feed; empty without a scheduler."""
         self._env = dict(env or {})
+        self._feeds: dict[str, tuple[Settings, tuple[str, ...]]] = {}
+        """Settings of each feed, and the names of its two pollers."""
+        if feeds:
+            for spec in feeds:
+                names = tuple(f"{poller}-{spec.feed}" for poller in POLLERS)
+                self._feeds[spec.feed] = (
+                    self._settings(spec.source, spec.speed, PITWALL_FEED=spec.feed, **spec.env),
+                    names,
+                )
+            if len(self._feeds) < len(feeds):
+                raise ValueError("a feed is named twice")
+        else:
+            settings = self._settings(source, speed)
+            self._feeds[settings.feed] = settings, POLLERS
         self._tick_s = tick_s
         self._seed = chaos
         self._rates = rates or ChaosRates()
@@ -117,9 +150,8 @@ class Stack:
             topology.create(self.settings, endpoints)
             self.storage().create_bucket(self.settings.raw_bucket)
             if self._tick_s is not None:
-                jobs = {name: self.functions[name].url for name in POLLERS}
-                scheduler = Scheduler(jobs, {"feed": self.settings.feed}, self._tick_s)
-                self.scheduler = exit_.enter_context(scheduler)
+                for feed in self._feeds:
+                    self.schedulers[feed] = exit_.enter_context(self.ticking(feed, self._tick_s))
             self._exit = exit_.pop_all()
         return self
 
@@ -152,9 +184,36 @@ class Stack:
         return self.functions["api"].url.rstrip("/") + "/api"
 
     @property
+    def settings(self) -> Settings:
+        """Settings of the only feed, or of the first."""
+        return self.settings_of(self.feeds[0])
+
+    @property
+    def feeds(self) -> tuple[str, ...]:
+        """Ids of the feeds."""
+        return tuple(self._feeds)
+
+    def settings_of(self, feed: str) -> Settings:
+        return self._feeds[feed][0]
+
+    @property
+    def scheduler(self) -> Scheduler | None:
+        """The scheduler of the only feed, or of the first; None if there is none."""
+        return self.schedulers.get(self.feeds[0])
+
+    @property
     def pollers(self) -> dict[str, FunctionServer]:
-        """The two instances of the poller, by the name their leases' holders start with."""
-        return {name: self.functions[name] for name in POLLERS}
+        """All instances of the poller, by the name their leases' holders start with."""
+        return {name: server for feed in self._feeds for name, server in self.pollers_of(feed).items()}
+
+    def pollers_of(self, feed: str) -> dict[str, FunctionServer]:
+        """The two instances of the poller of one feed, by name."""
+        return {name: self.functions[name] for name in self._feeds[feed][1]}
+
+    def ticking(self, feed: str, tick_s: float) -> Scheduler:
+        """A scheduler of a feed's two jobs, not yet started: enter it."""
+        jobs = {name: server.url for name, server in self.pollers_of(feed).items()}
+        return Scheduler(jobs, {"feed": feed}, tick_s)
 
     def firestore(self) -> firestore.Client:
         """A new client of the stack's Firestore, as the owner (security rules do not apply)."""
@@ -200,12 +259,19 @@ class Stack:
                     if isinstance(entry, dict):
                         yield entry, start
 
+    def _settings(self, source: str, speed: float, **env: str) -> Settings:
+        """Those of a feed. env: variables of its own."""
+        own = {"GOOGLE_CLOUD_PROJECT": self.project, "PITWALL_SOURCE": source, "PITWALL_SPEED": _speed_text(speed)}
+        return Settings.from_env({**os.environ, **self._env, **env, **own})
+
     def _serve(self, processes: Processes) -> None:
+        for settings, names in self._feeds.values():
+            own = {**self._env, **settings.to_env(), **self.emulators.env}
+            for name in names:
+                self.functions[name] = FunctionServer(
+                    processes, name, "poller", {**own, "PITWALL_INSTANCE": name}, threads=1
+                )
         env = {**self._env, **self.settings.to_env(), **self.emulators.env}
-        for name in POLLERS:
-            self.functions[name] = FunctionServer(
-                processes, name, "poller", {**env, "PITWALL_INSTANCE": name}, threads=1
-            )
         for name, port in (("writer", 0), ("recorder", 0), ("api", self._ports.api)):
             self.functions[name] = FunctionServer(processes, name, name, {**env, "PITWALL_INSTANCE": name}, port=port)
         for server in self.functions.values():
@@ -220,6 +286,10 @@ class Stack:
         for function, path in (("writer", ""), ("recorder", ""), ("api", "api/sessions/current")):
             # A subscriber refuses this, as it is no push: that is all that is wanted of it.
             httpx.get(self.functions[function].url + path, timeout=_COLD_START_S, trust_env=False)
+
+
+def _speed_text(speed: float) -> str:
+    return "max" if speed == math.inf else repr(speed)
 
 
 @contextlib.contextmanager
