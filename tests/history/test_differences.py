@@ -83,6 +83,13 @@ def test_a_correction_keeps_the_instants_that_are_the_same() -> None:
     assert (lap["endedAt"], lap["position"]) == (kept, 2)
 
 
+def test_a_speed_that_the_archive_does_not_have_was_of_another_lap() -> None:
+    """In a simulated race a hole gave a car the speed of its next lap."""
+    archive, before = archived(LAP), stored(LAP)
+    del archive.documents[LAP]["drivers"]["44"]["speeds"]["stKph"]
+    assert "stKph" not in one(archive, before)["drivers"]["44"]["speeds"]
+
+
 def test_the_archives_final_mark_is_nobodys_business_here() -> None:
     before = stored(SESSION)
     before[SESSION]["final"] = True
@@ -135,6 +142,9 @@ def test_a_derived_time_is_kept_with_the_instants_it_was_counted_between() -> No
     archive.documents[LAP]["drivers"]["44"] |= {"timeSource": "derived", "lapTimeMs": 72_400}
     before[LAP]["drivers"]["44"] |= {"timeSource": "derived", "lapTimeMs": 72_345}
     assert differences(archive, before, live=True) == []
+    missed = copy.deepcopy(before)
+    missed[LAP]["drivers"]["44"]["missed"] = True
+    assert one(archive, missed)["drivers"]["44"]["lapTimeMs"] == 72_400
     before[LAP]["drivers"]["44"]["startedAt"] -= 60 * SECOND
     assert one(archive, before)["drivers"]["44"]["lapTimeMs"] == 72_400
 
@@ -195,7 +205,7 @@ def test_fields_that_the_archive_has_no_topic_for_are_kept(without: str, path: s
 
 @pytest.mark.parametrize(
     ("path", "key"),
-    [(DRIVER, "tla"), (DRIVER, "grid"), (ENTRIES, "grid"), (LAP, "speeds"), (SESSION, "meeting")],
+    [(DRIVER, "tla"), (DRIVER, "grid"), (ENTRIES, "grid"), (SESSION, "meeting")],
 )
 def test_what_only_live_knew_and_nothing_contradicts_is_kept(path: str, key: str) -> None:
     archive, before = archived(path), stored(path)

@@ -3,7 +3,7 @@
 The archive is taken at its word, with four exceptions:
 
 - What the archive has no topic for is kept: a kind of document, or single fields of one (`_OWNERS`, `_KEPT_WITHOUT`).
-- What a document leaves out because it is not known (a name, a grid place, a speed) contradicts nothing: what only
+- What a document leaves out because it is not known (a name, a grid place) contradicts nothing: what only
   live knew is kept (`_UNKNOWN`). Anything else that the archive leaves out is not so: a lap it lacks was not driven.
 - A stored instant within 3 s of the archive's is kept; so is a duration that was counted between two such instants.
 - A lap time that live had otherwise, or did not have, is the archive's, and its `timeSource` says so.
@@ -68,9 +68,8 @@ _UNKNOWN: Final[dict[str, frozenset[str]]] = {
     "session": _DESCRIPTION,
     "driver": _IDENTITY | {"grid"},
     "entries": _IDENTITY | {"grid"},
-    "lap": frozenset({"speeds"}),
 }
-"""Fields whose absence says nothing."""
+"""Fields whose absence says nothing, and that a hole in what live heard cannot have made wrong. A lap has none."""
 
 _KEPT_WITHOUT: Final[dict[str, tuple[tuple[frozenset[str], frozenset[str]], ...]]] = {
     "session": (
@@ -244,6 +243,7 @@ def _lap_time(stored: Mapping[str, Any], lap: Fields, *, live: bool) -> None:
     if (
         before is not None
         and stored.get("timeSource") == lap.get("timeSource") == "derived"
+        and "missed" not in stored
         and abs(time - before) <= _SAME_DURATION_MS
         and all(lap.get(key) == stored.get(key) for key in ("startedAt", "endedAt"))
     ):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
@@ -83,6 +84,36 @@ class Job:
         except JobLost:
             raise JobRunning(f"{path} has just been started by another") from None
         return job
+
+    @staticmethod
+    def wait(
+        database: Database, kind: str, key: str, state: Literal["waiting", "failed"], message: str, error: str = ""
+    ) -> None:
+        """Says what the job waits for, or why it is given up, without starting it: `v` stays what it was.
+
+        Left out if somebody is at it. Raises Unavailable.
+        """
+        path = paths.job(kind, key)
+        before = database.read([path])[path]
+        fields = before.fields or {}
+        if fields.get("state") == "running" and silent(before) < STALE_S:
+            return
+        now = datetime.now(UTC)
+        v = fields.get("v")
+        document = JobDocument(
+            at=now,
+            written_at=now,
+            v=v if isinstance(v, int) else 0,
+            kind=kind,
+            state=state,
+            progress=0,
+            message=message or UNSET,
+            result=_earlier(path, before)[0] or UNSET,
+            error=error or UNSET,
+        )
+        write = database.write(path, to_fields(document), before.updated, must_be_new=before.fields is None)
+        with suppress(Conflict):
+            database.commit([write])
 
     def raise_epoch(self, epoch: int) -> None:
         """Takes a higher epoch. Raises JobLost, Unavailable."""
