@@ -232,6 +232,15 @@ def test_a_time_in_the_pit_lane_that_only_live_was_told_is_kept_if_the_archive_c
     assert one(told, before)["pitStops"][0]["laneTimeMs"] == 22_000
 
 
+def test_a_time_in_the_pit_lane_that_live_counted_from_a_wrong_instant_is_corrected() -> None:
+    """Live heard nothing when the car left, and took the next it heard of it for that (Imola 2025, qualifying)."""
+    archive, before = archived(DRIVER, without="PitLaneTimeCollection"), stored(DRIVER)
+    came = archive.documents[DRIVER]["pitStops"][0]["inAt"]
+    archive.documents[DRIVER]["pitStops"][0] |= {"outAt": came + 400 * SECOND, "laneTimeMs": 400_000}
+    before[DRIVER]["pitStops"][0] |= {"outAt": came + 1600 * SECOND, "laneTimeMs": 1_600_000}
+    assert one(archive, before)["pitStops"] == archive.documents[DRIVER]["pitStops"]
+
+
 def test_a_stop_that_live_missed_leaves_the_instants_of_the_other_ones_alone() -> None:
     archive, before = archived(DRIVER), stored(DRIVER)
     kept = before[DRIVER]["pitStops"][0]["inAt"] = before[DRIVER]["pitStops"][0]["inAt"] + SECOND

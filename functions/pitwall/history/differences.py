@@ -261,7 +261,8 @@ def _pit_stop(stored: Mapping[str, Any], archived: Fields, topics: frozenset[str
     if _counted(stored) and _counted(archived) and all(stop[key] == stored[key] for key in ("inAt", "outAt")):
         stop["laneTimeMs"] = stored["laneTimeMs"]
     elif _LANE_TIMES.isdisjoint(topics):
-        stop.update({key: stored[key] for key in ("laneTimeMs", "stopTimeMs") if key in stored})
+        told = ("stopTimeMs",) if _counted(stored) else ("laneTimeMs", "stopTimeMs")
+        stop.update({key: stored[key] for key in told if key in stored})
     return stop
 
 

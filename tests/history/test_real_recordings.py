@@ -1,0 +1,54 @@
+"""Real sessions heard with holes in them: corrected, they are what the whole recording says."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from pitwall.documents import paths
+from pitwall.history.differences import Archived, Fields, differences
+from pitwall.history.reconcile import play
+from pitwall.message import Message
+from pitwall.sources.recording import open_recording
+from tests.conftest import needs_recordings
+from tests.history.conftest import Played, unlike
+
+pytestmark = needs_recordings
+
+
+@pytest.fixture(scope="module", params=["2025-qatar-sprint.txt.gz", "2025-imola-qualifying.txt.gz"])
+def session(request: pytest.FixtureRequest, recordings: Path) -> tuple[list[Message], Archived]:
+    source = open_recording(recordings / request.param)
+    messages = list(source.messages())
+    return messages, play(Played(messages, source.session), "f1", lambda _: None)[0]
+
+
+def cut(messages: list[Message]) -> list[Message]:
+    """Nothing was heard for a sixth of the session."""
+    return messages[: len(messages) // 3] + messages[len(messages) // 2 :]
+
+
+def sieved(messages: list[Message]) -> list[Message]:
+    """One message in twenty was lost."""
+    rng = random.Random(7)
+    return [message for message in messages if rng.random() > 0.05]
+
+
+@pytest.mark.parametrize("lose", [cut, sieved])
+def test_what_was_not_heard_is_corrected_and_nothing_is_left_to_correct(
+    session: tuple[list[Message], Archived], lose: object
+) -> None:
+    messages, archived = session
+    assert callable(lose)
+    heard = play(Played(lose(messages), archived.session), "f1", lambda _: None)[0]
+    stored: dict[str, Fields] = {**heard.documents, paths.live(archived.session, "feed"): {}}
+    assert unlike(stored, archived.documents)
+    for difference in differences(archived, stored, live=True):
+        if difference.fields is None:
+            del stored[difference.path]
+        else:
+            stored[difference.path] = difference.fields
+    assert unlike(stored, archived.documents) == []
+    assert differences(archived, stored, live=True) == []
