@@ -21,7 +21,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 import orjson
 from websockets.client import ClientProtocol
-from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.exceptions import ConnectionClosed, ConnectionClosedError, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from pitwall.sources.literals import loads
@@ -47,6 +47,7 @@ _ABOUT_LOGIN: Final = re.compile(
     re.IGNORECASE,
 )
 _NOTHING: Final = object()
+_LOOK_S: Final = 1.0
 _NEGOTIATED_MOST: Final = 64 * 1024
 _SUBSCRIPTION: Final = "0"
 _HEADERS: Final = {"User-Agent": "PitWall", "Accept-Encoding": "identity"}
@@ -331,10 +332,14 @@ class Connection:
             raise closed(error) from error
 
     def _receive(self, timeout_s: float) -> list[bytes]:
-        """The records that the next WebSocket message completes; none within `timeout_s`, or none complete."""
+        """The records that the next WebSocket message completes; none if none does within `timeout_s`, or a second."""
         try:
-            return self._records.feed(self._websocket.recv(max(timeout_s, 0.0), decode=False))
+            return self._records.feed(self._websocket.recv(min(max(timeout_s, 0.0), _LOOK_S), decode=False))
         except TimeoutError:
+            # After a breach of the protocol websockets waits for the other end to close, which may never do so.
+            sent = self._websocket.protocol.close_sent
+            if sent is not None:
+                raise closed(ConnectionClosedError(None, sent)) from None
             return []
         except ConnectionClosed as error:
             raise closed(error) from error

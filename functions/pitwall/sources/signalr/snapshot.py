@@ -23,19 +23,19 @@ _SERIES: Final = (
 )
 
 
-def snapshot_instant(states: Mapping[str, Any], now: int) -> int:
+def snapshot_instant(states: Mapping[str, Any], now: int) -> int | None:
     """The newest instant the states (by topic, without `.z`) tell of, ms; `now`: wall clock, ms.
 
     All of them are at or before the answer: the clock, what race control said, the session's statuses, the newest
     telemetry; Heartbeat less the two seconds it runs ahead. Instants a day after `now` are no instants. Where there is
-    none, the session's start, or `now` if that is to come.
+    none, the session's start, or `now` if that is to come; None where not even that is told.
     """
     told = [instant for instant in _instants(states) if instant < now + _DAY_MS]
     if told:
         return max(told)
     info = _dict(states.get("SessionInfo"))
     start, gmt_offset = utc_ms(info.get("StartDate")), gmt_offset_ms(info.get("GmtOffset"))
-    return min(start - gmt_offset, now) if start is not None and gmt_offset is not None else now
+    return None if start is None or gmt_offset is None else min(start - gmt_offset, now)
 
 
 def _instants(states: Mapping[str, Any]) -> Iterable[int]:

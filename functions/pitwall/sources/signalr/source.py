@@ -225,16 +225,18 @@ class SignalRSource:
         What it holds can be old: Heartbeats come every 15 s, all else when something happens. After a connection was
         lost the feed's clock is therefore run on from the last message by the time that has passed since.
         """
-        at = snapshot_instant(states, now)
-        if self._instants.last is not None:
-            at = max(at, self._newest)
+        known = [told for told in (snapshot_instant(states, now),) if told is not None]
+        last = self._instants.last
+        if last is not None:
+            known.append(self._newest)
             if math.isfinite(self._settings.speed):
                 passed_s = self._monotonic() - self._heard - LATE_S
-                at = max(at, self._instants.last + int(passed_s * 1000 * self._settings.speed))
-        if states:
-            # Later instants are doubted by it; a snapshot is the newest there is.
-            self._instants.last = at
-        return at
+                known.append(last + int(passed_s * 1000 * self._settings.speed))
+        if not known:
+            return now
+        # What follows is told by it to be of its day; `now` is no word of the feed.
+        self._instants.last = max(known)
+        return max(known)
 
     def _message(self, record: Record) -> Message | None:
         """The message of a record, None if it cannot be read."""
