@@ -7,6 +7,7 @@ PYTHON := $(shell for name in python3.13 python3.12 python3.11 python3 python; d
 endif
 BIN := .venv/bin
 STAMP := .venv/.ready
+ON_PATH := .venv/.on-path
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run up test lint schema bench soak clean
@@ -14,7 +15,7 @@ STAMP := .venv/.ready
 help: ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 12
 
-setup: $(STAMP) ## the virtual environment with everything in it
+setup: $(STAMP) $(ON_PATH) ## the virtual environment with everything in it
 
 $(STAMP): requirements.txt requirements-dev.txt
 	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -24,6 +25,11 @@ $(STAMP): requirements.txt requirements-dev.txt
 		{ rm -rf .venv; echo "Python's venv module is needed as well: apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $(STAMP)
+
+# What is deployed can be run from anywhere: `.venv/bin/python -m pitwall.collect`.
+$(ON_PATH): $(STAMP)
+	@echo "$(CURDIR)/functions" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/pitwall.pth"
+	@touch $(ON_PATH)
 
 run: setup ## a simulated race through the whole pipeline, shown as a timing tower (RECORDING=path SPEED=n for another)
 	@exec $(BIN)/python -m local run $(if $(RECORDING),--recording "$(RECORDING)") $(if $(SPEED),--speed "$(SPEED)")
