@@ -331,13 +331,12 @@ def test_nothing_secret_is_said_or_logged(caplog: pytest.LogCaptureFixture) -> N
         peer.records({"type": 7, "error": f"oh: {' '.join(secrets)}"})
         peer.wait()
 
-    with (
-        caplog.at_level(logging.DEBUG),
-        Server(tells, live, options=options, negotiate=[OK, (502, {}, ""), OK]) as server,
-    ):
+    caplog.set_level(logging.DEBUG)
+    with Server(tells, live, options=options, negotiate=[OK, (502, {}, ""), OK]) as server:
         with Reading(open_f1(live_settings(server.url, f1_token=GOOD))) as reading:
             reading.status("live", 2)
             reading.topic("TimingData", 2)
+        assert server.count("GET") == 2
     said = "\n".join([caplog.text, *map(repr, reading.items)])
     assert "F1's server ended the connection: oh: … … …" in said
     assert not [secret for secret in secrets if secret in said]
