@@ -20,7 +20,6 @@ from local import cost, export
 from local.chaos import PollerKiller
 from local.probe import Tap, Watch
 from local.report import Tally, report
-from local.scheduler import Scheduler
 from local.stack import Ports, Stack
 from pitwall.message import Message
 from pitwall.sources.recording import RecordingSource, open_recording
@@ -125,8 +124,7 @@ class Replay:
                 feed = stack.settings.feed
                 killer = using.enter_context(PollerKiller(stack, feed, self.chaos, after_s=KILL_AFTER_S))
             began = time.monotonic()
-            jobs = {name: server.url for name, server in stack.pollers.items()}
-            using.enter_context(Scheduler(jobs, {"feed": stack.settings.feed}, TICK_S))
+            using.enter_context(stack.ticking(stack.settings.feed, TICK_S))
             self._wait(stack, tally, tap, watch, scan)
             took = time.monotonic() - began
             self.result = report(tally, tap, watch, per_driver, took)

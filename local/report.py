@@ -10,7 +10,7 @@ from typing import Any
 from local import cost
 from local.cost import Watched
 from local.probe import Tap, Watch, latencies
-from local.stack import POLLERS, Stack
+from local.stack import Stack
 
 _WATCHED = ("session", "timing", "entries", "tyres", "feed", "raceControl")
 """Kinds of document a viewer of the tower listens to: what `local.tower` shows."""
@@ -30,10 +30,11 @@ def _percentiles(values: Iterable[int]) -> dict[str, int | None]:
 
 
 class Tally:
-    """Sums up the functions' structured logs as they grow."""
+    """Sums up the functions' structured logs as they grow; of a stack with one feed."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
+        self._pollers = tuple(stack.pollers)
         self._offsets: dict[str, int] = {}
         self.stored: set[tuple[int, int]] = set()
         """Version and part of each message the writer has stored."""
@@ -54,7 +55,7 @@ class Tally:
 
     def read(self) -> None:
         """Takes in what has been logged since the last call."""
-        for process in (*POLLERS, "writer", "recorder"):
+        for process in (*self._pollers, "writer", "recorder"):
             for entry, end in self._stack.log_lines(process, self._offsets.get(process, 0)):
                 self._offsets[process] = end
                 self._take(process, entry)
@@ -72,7 +73,7 @@ class Tally:
         elif process == "recorder" and "object" in entry:
             self.delivered += 1
             self.recorded.add(entry["object"])
-        elif process in POLLERS and "messages" in entry:
+        elif process in self._pollers and "messages" in entry:
             self.held = dict(entry)
             if message == "let go":
                 self.outcome = str(entry.get("outcome"))
