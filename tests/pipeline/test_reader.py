@@ -104,7 +104,7 @@ class Clock:
 
 def test_the_feeds_time_of_a_recording_stops_before_its_next_message() -> None:
     wall = Clock()
-    clock = FeedClock(live=False, monotonic=wall)
+    clock = FeedClock(live=None, monotonic=wall)
     clock.quiet(Quiet(1_000, 9_000, 20.0))
     wall.now += 0.1
     assert clock.now() == 3_000
@@ -113,14 +113,14 @@ def test_the_feeds_time_of_a_recording_stops_before_its_next_message() -> None:
 
 
 def test_only_the_next_message_tells_the_time_of_a_recording_that_does_not_wait() -> None:
-    clock = FeedClock(live=False)
+    clock = FeedClock(live=None)
     clock.message(5_000)
     assert clock.now() is None
 
 
 def test_a_live_feeds_time_runs_on_a_little_late() -> None:
     wall = Clock()
-    clock = FeedClock(live=True, monotonic=wall)
+    clock = FeedClock(live=1.0, monotonic=wall)
     assert clock.now() is None
     clock.message(5_000)
     wall.now += 2

@@ -6,26 +6,28 @@ that neither makes a tick late. Getting the lease, and what to do once it is gon
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import blake2b
+from threading import Event
 from typing import Final, Literal, NamedTuple
 
 import msgspec
 import orjson
 
 from pitwall.documents import paths
-from pitwall.message import Message
+from pitwall.message import FEED_GAP, FeedStatus, Message, feed_gap
 from pitwall.pipeline.checkpoint import Checkpoint, Checkpoints, Superseded, TooLarge, Totals
 from pitwall.pipeline.database import Database, Unavailable
 from pitwall.pipeline.envelope import TickDocument, encode
 from pitwall.pipeline.lease import Held, Lease, LeaseLost
 from pitwall.pipeline.log import log
 from pitwall.pipeline.publisher import Publisher
-from pitwall.pipeline.reader import Ended, FeedClock, Opened, Quiet, Reader
+from pitwall.pipeline.reader import Ended, FeedClock, Item, Opened, Quiet, Reader
 from pitwall.pipeline.recorder import RawBatch
 from pitwall.pipeline.ticks import Reducer, Tick
 from pitwall.settings import Settings
@@ -59,14 +61,24 @@ class Holder:
         held: Held,
         opened: Opened,
         reader: Reader | None = None,
+        *,
+        reopen: Callable[[], Opened] | None = None,
+        session: str = "",
+        stopping: Event | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """reader: one that has been buffering a live feed since before the lease was acquired."""
+        """reader: one that has been keeping what a live feed sent since before the lease was acquired.
+
+        reopen: opens the source once more, for a live feed of which too little was kept. session: the one to expect of
+        a feed that has not told its session yet. stopping: set to have it let go.
+        """
         self._settings = settings
         self._database = database
         self._lease = lease
         self._held = held
         self._opened = opened
+        self._reopen = reopen
+        self._stopping = stopping or Event()
         self._monotonic = monotonic
         self._checkpoints = Checkpoints(database, held.epoch)
         checkpoint, reducer = self._known_state()
@@ -84,10 +96,15 @@ class Holder:
         self._raw_seq = 0
         self._recent: deque[tuple[int, bytes]] = deque()
         self._refused: Counter[str] = Counter()
-        self._clock = FeedClock(live=not opened.rewindable)
+        live_speed = opened.speed if math.isfinite(opened.speed) else 1.0
+        self._clock = FeedClock(live=None if opened.rewindable else live_speed)
+        self._ahead: deque[Item] = deque()
+        self._resumed = checkpoint is not None
 
         if checkpoint is None or reducer is None:
-            self._reducer = Reducer(opened.source.session, settings.feed, opened.source.name)
+            self._reducer = Reducer(opened.source.session or session, settings.feed, opened.source.name)
+            if not opened.rewindable:
+                self._reducer.set_feed("connecting")
             self._cursor = 0 if opened.rewindable else -1
             self._totals = Totals()
             self._known: frozenset[bytes] = frozenset()
@@ -97,6 +114,8 @@ class Holder:
             self._totals = checkpoint.totals
             self._recent.extend(checkpoint.recent)
             self._known = frozenset(digest for _, digest in checkpoint.recent)
+            self._clock.message(reducer.clock)
+        self._reconnects = self._reducer.feed.reconnects
         self._before = msgspec.structs.replace(self._totals)
         self._reader = reader or Reader(opened, max(self._cursor, 0))
 
@@ -109,6 +128,8 @@ class Holder:
         self._log("INFO", "holding", cursor=self._cursor)
         outcome: Outcome
         try:
+            if not self._opened.rewindable:
+                self._join()
             outcome = self._hold(until)
         except (LeaseLost, Superseded) as error:
             log("WARNING", "no longer the holder", feed=self._settings.feed, epoch=self._held.epoch, detail=str(error))
@@ -157,16 +178,18 @@ class Holder:
             now = self._monotonic()
             if now >= care_at:
                 self._care(now)
-                if now >= until or (now >= until - self._settings.handover_s and self._lease.successor_ready):
+                if self._is_time(now, until):
                     self._let_go(finished=False)
                     return "handed-over"
                 care_at = now + CARE_S
             if self._publisher.full:
                 self._publisher.wait(CARE_S)
                 continue
-            item = self._reader.get(0.0 if self._reader.waiting else CARE_S)
+            item = self._ahead.popleft() if self._ahead else self._reader.get(0.0 if self._reader.waiting else CARE_S)
             if isinstance(item, Message):
                 self._apply(item)
+            elif isinstance(item, FeedStatus):
+                self._tell(item)
             elif isinstance(item, Quiet):
                 self._clock.quiet(item)
             elif isinstance(item, Ended):
@@ -174,10 +197,46 @@ class Holder:
             if item is None and (feed_now := self._clock.now()) is not None:
                 self._publish(self._reducer.due(feed_now))
 
+    def _is_time(self, now: float, until: float) -> bool:
+        """Whether to let go: this life is over, or nearly and a successor is ready, or somebody wants it to be."""
+        ending = now >= until - self._settings.handover_s and self._lease.successor_ready
+        return now >= until or ending or self._stopping.is_set()
+
+    def _join(self) -> None:
+        """Goes on with a live feed where the holder before was: with what this instance's own connection kept.
+
+        If what it kept reaches back to what the checkpoint covers, nothing is missing; its own older snapshot says
+        nothing new then. Else the feed's snapshot has to do, behind a gap.
+        """
+        self._reader.keep_all()
+        kept = self._reader.taken()
+        known = [n for n, item in enumerate(kept) if isinstance(item, Message) and self._digest(item) in self._known]
+        if known:
+            snapshots = (n for n, item in enumerate(kept[: known[-1]]) if isinstance(item, Message) and item.snapshot)
+            self._ahead.extend(kept[max(known[0], max(snapshots, default=-1) + 1) :])
+            self._resumed = False
+        elif self._reader.dropped and self._reopen is not None:
+            self._reader.stop()
+            self._opened = self._reopen()
+            self._reader = Reader(self._opened, 0)
+        else:
+            self._ahead.extend(kept)
+        if known and self._reader.status is not None:
+            self._tell(self._reader.status)
+
     def _apply(self, message: Message) -> None:
-        if message.cursor < 0 and not self._is_news(message):
-            return
-        if self._reducer.state.next_session(message) is not None:
+        if message.cursor < 0:
+            if self._resumed:
+                self._resumed = False
+                if message.at > self._reducer.clock:
+                    reason = "the poller was replaced and nothing was kept of what came meanwhile"
+                    self._apply(feed_gap(self._reducer.clock, message.at, reason, message.arrived))
+            if not self._is_news(message):
+                return
+            if self._reducer.feed.state == "connecting" and self._reader.status is None:
+                self._reducer.set_feed("live")  # a source that says nothing of its connection
+        following = self._reducer.state.next_session(message)
+        if following is not None:
             self._publish_raw()
         ticks = self._offer(message)
         if message.cursor >= 0:
@@ -188,6 +247,20 @@ class Holder:
         self._publish(ticks)
         if self._raw.due:
             self._publish_raw()
+
+    def _tell(self, status: FeedStatus) -> None:
+        """What a live source says of its connection, into `live/feed` and the log."""
+        self._reducer.feed.source = self._opened.source.name
+        log(
+            "INFO" if status.state in ("connecting", "live") and not status.detail else "WARNING",
+            f"the feed is {status.state}",
+            feed=self._settings.feed,
+            session=self._reducer.session,
+            detail=status.detail,
+            reconnects=self._reconnects + status.reconnects,
+            gatedTopics=sorted(status.gated_topics),
+        )
+        self._publish(self._reducer.tell_feed(status, self._reconnects))
 
     def _offer(self, message: Message) -> list[Tick]:
         try:
@@ -214,8 +287,10 @@ class Holder:
 
     def _is_news(self, message: Message) -> bool:
         """Whether a message of a feed without cursors is not one that the holder before has applied."""
-        content = orjson.dumps([message.topic, message.at, message.data], option=orjson.OPT_NON_STR_KEYS)
-        digest = blake2b(content, digest_size=8).digest()
+        if message.snapshot or message.topic == FEED_GAP:
+            self._recent.clear()  # what came before it says nothing about what a successor lacks
+            return True
+        digest = self._digest(message)
         if digest in self._known:
             return False
         arrived = message.arrived
@@ -223,6 +298,11 @@ class Holder:
         while self._recent[0][0] < arrived - self._settings.remember_s * 1000:
             self._recent.popleft()
         return True
+
+    @staticmethod
+    def _digest(message: Message) -> bytes:
+        content = orjson.dumps([message.topic, message.at, message.data], option=orjson.OPT_NON_STR_KEYS)
+        return blake2b(content, digest_size=8).digest()
 
     # -- publishing ------------------------------------------------------------------------
 
@@ -292,7 +372,7 @@ class Holder:
             session, saving = self._saving
             self._saving = None
             self._saved(session, saving)
-        if self._waiting is None and self._saving is None and now >= self._save_at:
+        if self._waiting is None and self._saving is None and now >= self._save_at and self._reducer.session:
             self._save_at = now + self._settings.checkpoint_s
             self._waiting = self._checkpoint(finished=False)
         if self._waiting is not None and self._saving is None and self._publisher.acknowledged(self._waiting.covered):
@@ -340,7 +420,8 @@ class Holder:
             self._renewing.exception()
         while self._lease.held:
             try:
-                self._checkpoints.save(last.session, last.checkpoint)
+                if last.session:
+                    self._checkpoints.save(last.session, last.checkpoint)
             except TooLarge as error:
                 log("ERROR", "the checkpoint is too large", reason="checkpoint-too-large", detail=str(error))
             except Unavailable as error:

@@ -6,6 +6,7 @@ do, else lives until the source ends or its time is over. What holding means is 
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from functools import cache
@@ -18,11 +19,12 @@ from flask import Request, Response
 
 from pitwall.pipeline.database import Database, Unavailable
 from pitwall.pipeline.holder import Holder
-from pitwall.pipeline.lease import Lease, View
+from pitwall.pipeline.lease import Held, Lease, View
 from pitwall.pipeline.log import log, set_lowest
 from pitwall.pipeline.push import problem
 from pitwall.pipeline.reader import Opened, Reader
 from pitwall.settings import Settings
+from pitwall.sources import LiveSource
 
 WATCH_S = 1.0
 """How often a standby looks at the lease: with a time to live of 10 s it takes over within 12."""
@@ -61,7 +63,12 @@ class Poller:
         self._instance = f"{settings.instance}/{uuid4().hex[:8]}"
         self._lease = Lease(database, settings.feed, self._instance, ttl_s=settings.lease_ttl_s)
         self._opened: Opened | None = None
-        self._buffering: Reader | None = None
+        self._keeping: Reader | None = None
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Has `run` hand over, or leave, within a second or two. From any thread."""
+        self._stopping.set()
 
     def run(self) -> Summary:
         """Polls until there is nothing to do or this invocation's life is over.
@@ -75,37 +82,54 @@ class Poller:
             return Summary("no-source", settings.feed)
         if self._lease.view().finished == settings.source:
             return Summary("finished", settings.feed)
-        self._opened = self._open_source(settings)
         announce_at = 0.0
         try:
-            while (now := self._monotonic()) < ends:
+            while (now := self._monotonic()) < ends and not self._stopping.is_set():
                 try:
+                    self._opened = self._opened or self._open()
                     held = self._lease.acquire(settings.source, ends - settings.handover_s - now)
                     if held is not None:
-                        holder = Holder(settings, self._database, self._lease, held, self._opened, self._buffering)
-                        self._buffering = None
-                        summary = Summary(holder.run(ends), settings.feed, holder.summary)
+                        summary = self._hold(held, ends)
                         if summary.outcome != "lost":
                             return summary
-                        self._opened = self._open_source(settings)
                     elif now >= announce_at:
+                        self._keep()
                         self._lease.stand_by(ready=self._ready())
                         announce_at = now + settings.lease_renew_s
                     if self._watch(ends):
                         return summary
                 except Unavailable as error:
                     log("WARNING", "Firestore does not answer", instance=self._instance, detail=str(error)[:300])
-                    time.sleep(WATCH_S)
+                    self._stopping.wait(WATCH_S)
         finally:
-            if self._buffering is not None:
-                self._buffering.stop()
+            if self._keeping is not None:
+                self._keeping.stop()
         return summary
+
+    def _hold(self, held: Held, ends: float) -> Summary:
+        opened, self._opened = self._opened or self._open(), None  # one that was held is not used again
+        kept, self._keeping = self._keeping, None
+        holder = Holder(
+            self._settings,
+            self._database,
+            self._lease,
+            held,
+            opened,
+            kept,
+            reopen=self._open,
+            stopping=self._stopping,
+        )
+        return Summary(holder.run(ends), self._settings.feed, holder.summary)
+
+    def _open(self) -> Opened:
+        return self._open_source(self._settings)
 
     def _watch(self, ends: float) -> bool:
         """Waits while somebody holds the lease, at most until it is time to announce again; True to leave."""
         until = min(ends, self._monotonic() + self._settings.lease_renew_s)
         while (now := self._monotonic()) < until:
-            time.sleep(min(WATCH_S, until - now))
+            if self._stopping.wait(min(WATCH_S, until - now)):
+                return True
             view = self._lease.view()
             if view.finished == self._settings.source:
                 return True
@@ -113,8 +137,6 @@ class Poller:
                 return False
             if self._too_old(view, ends):
                 return True
-            if view.handover_in_s <= 0:
-                self._buffer()
         return False
 
     def _too_old(self, view: View, ends: float) -> bool:
@@ -125,15 +147,19 @@ class Poller:
         life, left = self._settings.invocation_s, ends - self._monotonic()
         return left < life / 2 and left - view.handover_in_s < life / 4
 
-    def _buffer(self) -> None:
-        """Connects to a live feed before its holder lets go, so that no message is missed in between."""
-        if self._opened is not None and not self._opened.rewindable and self._buffering is None:
-            self._buffering = Reader(self._opened, 0)
+    def _keep(self) -> None:
+        """Connects to a live feed while somebody else holds it, and keeps the last minute of what it sends.
+
+        So neither a hand-over nor the holder's crash loses a message, though the feed gives nothing twice.
+        """
+        if self._opened is not None and not self._opened.rewindable and self._keeping is None:
+            self._keeping = Reader(self._opened, 0, keep_s=self._settings.remember_s)
 
     def _ready(self) -> bool:
-        if self._opened is not None and self._opened.rewindable:
-            return True
-        return self._buffering is not None and self._buffering.waiting > 0
+        """Whether this instance could go on at once: with a live feed, from what it has kept."""
+        if self._keeping is not None:
+            return self._keeping.settled(self._settings.lease_renew_s)
+        return self._opened is not None and self._opened.rewindable
 
 
 def open_source(settings: Settings) -> Opened:
@@ -154,7 +180,14 @@ def _recording(path: str, settings: Settings) -> Opened:
         raise SourceError(str(error)) from None
 
 
-_SOURCES: dict[str, Callable[[str, Settings], Opened]] = {"recording": _recording}
+def _f1(_: str, settings: Settings) -> Opened:
+    from pitwall.sources.signalr import open_f1
+
+    source: LiveSource = open_f1(settings)
+    return Opened(source, settings.speed, rewindable=False)
+
+
+_SOURCES: dict[str, Callable[[str, Settings], Opened]] = {"f1": _f1, "recording": _recording}
 """Sources by kind. Each imports what it needs only when it is wanted."""
 
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, NamedTuple, cast
 
-from pitwall.message import Message
-from pitwall.sources import Source
+from pitwall.message import FeedStatus, Message
+from pitwall.sources import LiveSource, Source
 from pitwall.sources.paced import MAX, paced
 
 QUEUED: Final = 2_000
-"""Messages that wait to be taken, at most: some minutes of a session."""
+"""Messages of a recording that wait to be taken, at most: some minutes of a session."""
+QUEUED_LIVE: Final = 20_000
+"""The same of a live feed, which does not wait: an hour and more of a session, some ten megabytes."""
 
 _WORTH_TELLING_S: Final = 0.02
 
@@ -24,11 +26,12 @@ _WORTH_TELLING_S: Final = 0.02
 class Opened(NamedTuple):
     """A source, and how it is to be read.
 
-    speed: times the original timing; infinite for one that comes at its own time.
+    speed: times the original timing. A live feed comes at its own time; then it is how fast its clock runs, and
+        a speed that is not finite counts as 1.
     rewindable: it can be read again from a cursor, so nothing is lost while nobody reads it.
     """
 
-    source: Source
+    source: Source | LiveSource
     speed: float
     rewindable: bool
 
@@ -47,17 +50,28 @@ class Ended(NamedTuple):
     error: Exception | None
 
 
-Item = Message | Quiet | Ended
+Item = Message | FeedStatus | Quiet | Ended
 
 
 class Reader:
     """A source being read. `stop` it when done."""
 
-    def __init__(self, opened: Opened, cursor: int) -> None:
-        """cursor: ordinal of the first message wanted."""
+    def __init__(self, opened: Opened, cursor: int, *, keep_s: float | None = None) -> None:
+        """cursor: ordinal of the first message wanted.
+
+        keep_s: a standby's reader of a live feed: what nobody has taken after so many seconds is dropped, until
+        `keep_all` is called.
+        """
         self.source = opened.source
+        self.dropped = False
+        """Whether something was dropped: then what waits is the end of what came, its snapshot gone."""
+        self.status: FeedStatus | None = None
+        """What a live source last said of its connection."""
+        self._rewindable = opened.rewindable
         self._speed = opened.speed
-        self._queue: queue.Queue[Item] = queue.Queue(QUEUED)
+        self._keep_s = keep_s
+        self._settled_at = float("inf")
+        self._queue: queue.Queue[Item] = queue.Queue(QUEUED if opened.rewindable else QUEUED_LIVE)
         self._stopped = threading.Event()
         self._next_at = 0
         self._thread = threading.Thread(target=self._read, args=(cursor,), name="reader", daemon=True)
@@ -75,6 +89,21 @@ class Reader:
         """Items that wait to be taken."""
         return self._queue.qsize()
 
+    def settled(self, for_s: float) -> bool:
+        """Whether a live feed's snapshot came at least `for_s` seconds ago, on a connection that still stands."""
+        return time.monotonic() - self._settled_at >= for_s
+
+    def taken(self) -> list[Item]:
+        """Everything that waits."""
+        items: list[Item] = []
+        while (item := self.get(0.0)) is not None:
+            items.append(item)
+        return items
+
+    def keep_all(self) -> None:
+        """From now on nothing is dropped: somebody is about to take what waits."""
+        self._keep_s = None
+
     def stop(self) -> None:
         """Reads no further. A source that blocks is left to itself: its thread ends with the next message."""
         self._stopped.set()
@@ -84,13 +113,42 @@ class Reader:
 
     def _read(self, cursor: int) -> None:
         try:
-            for message in paced(self._noted(self.source.messages(cursor)), self._speed, sleep=self._wait):
-                if not self._put(message):
+            for item in self._items(cursor):
+                if not self._put(item):
                     return
         except Exception as error:  # whatever a source raises must reach the poller
             self._put(Ended(error))
         else:
             self._put(Ended(None))
+
+    def _items(self, cursor: int) -> Iterable[Message | FeedStatus]:
+        if self._rewindable:
+            recorded = cast(Source, self.source).messages(cursor)
+            return paced(self._noted(recorded), self._speed, sleep=self._wait)
+        return self._live()
+
+    def _live(self) -> Iterator[Message | FeedStatus]:
+        for item in self.source.messages():
+            if isinstance(item, FeedStatus):
+                self.status = item
+                self._settled_at = time.monotonic() if item.state == "live" else float("inf")
+            else:
+                if self._settled_at == float("inf"):
+                    self._settled_at = time.monotonic()
+                if not item.arrived:
+                    item = item._replace(arrived=int(time.time() * 1000))
+                self._drop_before(item.arrived)
+            yield item
+
+    def _drop_before(self, now: int) -> None:
+        """Forgets, as a standby, what came too long before the wall-clock instant `now` (ms)."""
+        while (keep_s := self._keep_s) is not None and self._queue.qsize():
+            first = self._queue.queue[0]
+            old = first.arrived < now - keep_s * 1000 if isinstance(first, Message) else self.dropped
+            if not old and self._queue.qsize() < QUEUED_LIVE // 2:
+                return
+            self._queue.get_nowait()
+            self.dropped |= isinstance(first, Message)
 
     def _noted(self, messages: Iterator[Message]) -> Iterator[Message]:
         for message in messages:
@@ -124,7 +182,8 @@ class FeedClock:
 
     LATE_MS: Final = 250
 
-    def __init__(self, *, live: bool, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, *, live: float | None, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """live: times real time at which a live feed's clock runs; None for a recording."""
         self._live = live
         self._monotonic = monotonic
         self._quiet: Quiet | None = None
@@ -133,7 +192,10 @@ class FeedClock:
     def message(self, clock: int) -> None:
         """A message came; the feed's clock is now at `clock` (ms)."""
         self._since = self._monotonic()
-        self._quiet = Quiet(clock - self.LATE_MS, 1 << 62, 1.0) if self._live else None
+        if self._live is not None:
+            self._quiet = Quiet(clock - int(self.LATE_MS * self._live), 1 << 62, self._live)
+        else:
+            self._quiet = None
 
     def quiet(self, quiet: Quiet) -> None:
         self._since = self._monotonic()

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Protocol
 
-from pitwall.message import Message
+from pitwall.message import FeedStatus, Message
 
 
 class Source(Protocol):
@@ -27,4 +27,25 @@ class Source(Protocol):
 
     def messages(self, cursor: int = 0) -> Iterator[Message]:
         """Yields messages in feed order from the ordinal `cursor` on; blocks while waiting for more."""
+        ...
+
+
+class LiveSource(Protocol):
+    """A feed that comes when it comes, and cannot be read again."""
+
+    name: str
+    session: str
+    """Empty until the first message has told."""
+
+    rejected: Counter[str]
+
+    def messages(self, cursor: int = 0) -> Iterator[Message | FeedStatus]:
+        """Yields messages as they come, cursor -1, and between them how the connection is; blocks while waiting.
+
+        After a connection that may have missed something: `message.feed_gap`, then the snapshot. It never gives up.
+        """
+        ...
+
+    def close(self) -> None:
+        """Makes `messages` end soon; safe to call from another thread, and twice."""
         ...
