@@ -23,6 +23,7 @@ from pitwall.pipeline.lease import Held, Lease, View
 from pitwall.pipeline.log import log, set_lowest
 from pitwall.pipeline.push import problem
 from pitwall.pipeline.reader import Opened, Reader
+from pitwall.pipeline.shutdown import stopping_calls
 from pitwall.settings import Settings
 from pitwall.sources import LiveSource
 
@@ -69,6 +70,11 @@ class Poller:
     def stop(self) -> None:
         """Has `run` hand over, or leave, within a second or two. From any thread."""
         self._stopping.set()
+
+    @property
+    def holding(self) -> bool:
+        """Whether this invocation may publish now."""
+        return self._lease.held
 
     def run(self) -> Summary:
         """Polls until there is nothing to do or this invocation's life is over.
@@ -118,6 +124,7 @@ class Poller:
             kept,
             reopen=self._open,
             stopping=self._stopping,
+            monotonic=self._monotonic,
         )
         return Summary(holder.run(ends), self._settings.feed, holder.summary)
 
@@ -209,7 +216,9 @@ def poll(request: Request) -> Response:
         return problem(400, "bad-request", f"the body is to be {{}} or {{'feed': '{settings.feed}'}}")
     database = _database(settings.project)
     try:
-        summary = Poller(settings, database, open_source).run()
+        poller = Poller(settings, database, open_source)
+        with stopping_calls(poller.stop):
+            summary = poller.run()
     except SourceError as error:
         log("ERROR", "the source cannot be opened", feed=settings.feed, reason="bad-source", detail=str(error))
         return problem(500, "bad-source", str(error))
