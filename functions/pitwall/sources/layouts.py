@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Protocol
@@ -98,24 +98,45 @@ class ArchiveFolder:
 
     format = "archive"
 
-    def __init__(self, files: dict[str, Path]) -> None:
+    def __init__(
+        self, files: dict[str, Path], keyframes: Mapping[str, Path] | None = None, at_once: Collection[str] = ()
+    ) -> None:
+        """keyframes: of topics without a file of their own, JSON with their state at the end. It comes after everything
+        else, but that of the topics `at_once`, which comes first."""
         self._files = files
+        self._keyframes = keyframes or {}
+        self._at_once = at_once
         self._base = 0
 
     def survey(self) -> str | None:
         base, session = TimeBase(), None
+        if "SessionInfo" in self._keyframes:
+            for record in self._whole_states(["SessionInfo"], 0, ignore):
+                base.observe("SessionInfo", record.data, 0)
+                session = session_key(record.data)
         for topic in TIME_BASE_TOPICS:
             for record in self._file(topic, ignore) if topic in self._files else ():
                 base.observe(topic, record.data, record.at or 0)
                 session = session or (session_key(record.data) if topic == "SessionInfo" else None)
-        base.observe_name(_whereabouts(next(iter(self._files.values()))))
+        base.observe_name(_whereabouts(next(chain(self._files.values(), self._keyframes.values()))))
         self._base = base.instant()
         return session
 
     def records(self, reject: Reject) -> Iterator[Record]:
         streams = [_ordered(self._file(topic, reject), (*topic_rank(topic), topic)) for topic in sorted(self._files)]
-        for _, _, _, record in heapq.merge(*streams):
+        merged = heapq.merge(*streams)
+        first = next(merged, None)
+        begins = ends = self._base + (first[0] if first else 0)
+        yield from self._whole_states([topic for topic in self._keyframes if topic in self._at_once], begins, reject)
+        for highest, _, _, record in chain((first,) if first else (), merged):
+            ends = self._base + highest
             yield record._replace(at=self._base + (record.at or 0))
+        yield from self._whole_states([topic for topic in self._keyframes if topic not in self._at_once], ends, reject)
+
+    def _whole_states(self, topics: list[str], at: int, reject: Reject) -> Iterator[Record]:
+        for topic in sorted(topics, key=topic_rank):
+            for value in read_json_values(read_chunks(self._keyframes[topic], reject), reject):
+                yield Record(topic, value, at, True)
 
     def _file(self, topic: str, reject: Reject) -> Iterator[Record]:
         return _sane_offsets(read_records(self._files[topic], ArchiveLines(topic), reject), reject)
