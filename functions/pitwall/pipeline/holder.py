@@ -221,7 +221,7 @@ class Holder:
             self._reader = Reader(self._opened, 0)
         else:
             self._ahead.extend(kept)
-        if known and self._reader.status is not None:
+        if self._reader.status is not None:
             self._tell(self._reader.status)
 
     def _apply(self, message: Message) -> None:

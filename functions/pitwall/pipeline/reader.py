@@ -144,7 +144,7 @@ class Reader:
         """Forgets, as a standby, what came too long before the wall-clock instant `now` (ms)."""
         while (keep_s := self._keep_s) is not None and self._queue.qsize():
             first = self._queue.queue[0]
-            old = first.arrived < now - keep_s * 1000 if isinstance(first, Message) else self.dropped
+            old = not isinstance(first, Message) or first.arrived < now - keep_s * 1000  # `status` keeps the others
             if not old and self._queue.qsize() < QUEUED_LIVE // 2:
                 return
             self._queue.get_nowait()

@@ -1,0 +1,260 @@
+"""Holding a live feed: nothing is lost while somebody stands by, and what is lost is marked when nobody did."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from google.cloud import firestore as firestore_api
+
+from pitwall.documents.encoding import to_fields
+from pitwall.message import FeedStatus, Message
+from pitwall.pipeline.database import Database
+from pitwall.pipeline.deadletter import DeadLetters
+from pitwall.pipeline.envelope import decode
+from pitwall.pipeline.lease import Lease
+from pitwall.pipeline.poller import Poller, Summary
+from pitwall.pipeline.publisher import Publisher
+from pitwall.pipeline.reader import Opened, Reader
+from pitwall.pipeline.store import VersionedStore
+from pitwall.pipeline.ticks import Reducer
+from pitwall.pipeline.writer import Writer
+from pitwall.settings import Settings
+from tests.pipeline.broadcast import Broadcast
+from tests.pipeline.conftest import Taken, little_race, push_body, stored
+
+SPEED = 14.0
+
+
+@pytest.fixture
+def settings(project: str, topics: dict[str, str], database: Database) -> Settings:
+    """Those of production, but for a lease of 2 s and a checkpoint every 0.2 s."""
+    return Settings(
+        project=project,
+        instance="here",
+        source="broadcast",
+        schedule=False,
+        lease_ttl_s=2.0,
+        lease_renew_s=0.3,
+        checkpoint_s=0.2,
+        invocation_s=60.0,
+    )
+
+
+class Crash(BaseException):
+    """The instance is gone: nothing after this happens."""
+
+
+class Instance(threading.Thread):
+    """One invocation of the poller, in a thread."""
+
+    def __init__(self, settings: Settings, project: str, open_source: Callable[[Settings], Opened]) -> None:
+        super().__init__(daemon=True)
+        self.poller = Poller(settings, Database(project), open_source)
+        self.summary: Summary | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self.summary = self.poller.run()
+        except Crash:
+            return
+
+    def end(self) -> Summary:
+        self.poller.stop()
+        self.join(30)
+        assert self.summary is not None
+        return self.summary
+
+
+@pytest.fixture
+def deliver(
+    database: Database, project: str, firestore: firestore_api.Client, taken: Taken
+) -> Callable[[], dict[str, dict[str, Any]]]:
+    """Has the writer store everything that was published; returns what is stored then."""
+
+    def run() -> dict[str, dict[str, Any]]:
+        writer = Writer(VersionedStore(database), DeadLetters(project, "timing-dead"))
+        for message in taken("timing"):
+            assert writer.handle(push_body(message.data)).status_code == 204
+        return stored(firestore)
+
+    return run
+
+
+def laps_of(documents: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {path: fields for path, fields in documents.items() if "/laps/" in path}
+
+
+def clean(messages: list[Message]) -> dict[str, dict[str, Any]]:
+    """The laps an uninterrupted run stores."""
+    reducer = Reducer("", "f1", "broadcast")
+    ticks = [tick for message in messages for tick in reducer.offer(message)] + reducer.finish()
+    return laps_of({path: to_fields(document) for tick in ticks for path, document in tick.documents})
+
+
+def until(true: Callable[[], bool], what: str) -> None:
+    for _ in range(1200):
+        if true():
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{what} did not happen")
+
+
+def holder(database: Database) -> str:
+    return Lease(database, "f1", "watcher", ttl_s=2.0).view().holder
+
+
+def with_heartbeats() -> list[Message]:
+    """The little race, and after it a feed that only beats, so that nothing ends of itself."""
+    race = little_race()
+    last = race[-1].at
+    return race + [Message("Heartbeat", {"Utc": str(n)}, last + n * 2_000) for n in range(1, 40)]
+
+
+def crash_at(monkeypatch: pytest.MonkeyPatch, seq: int) -> threading.Event:
+    """The holder of epoch 1 is gone once its tick `seq` is published, and before any checkpoint covers that."""
+    crashed = threading.Event()
+    publish = Publisher.publish
+
+    def crash(self: Publisher, topic: str, key: str, data: bytes, **attributes: str) -> None:
+        publish(self, topic, key, data, **attributes)
+        if topic == "timing" and (told := decode(data)).epoch == 1 and told.seq == seq:
+            while not self.acknowledged(self.messages):
+                self.wait(0.1)
+            crashed.set()
+            raise Crash
+
+    monkeypatch.setattr(Publisher, "publish", crash)
+    return crashed
+
+
+def test_a_crash_loses_no_message_of_a_live_feed_while_somebody_stands_by(
+    settings: Settings, project: str, database: Database, deliver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    messages = with_heartbeats()
+    broadcast = Broadcast(messages, SPEED)
+    crashed = crash_at(monkeypatch, 60)
+    opened = lambda _: broadcast.opened()  # noqa: E731
+    Instance(replace(settings, instance="first"), project, opened)
+    until(lambda: holder(database).startswith("first/"), "the first one's holding")
+    second = Instance(replace(settings, instance="second"), project, opened)
+    until(crashed.is_set, "the crash")
+    until(lambda: holder(database).startswith("second/"), "the take-over")
+    until(lambda: time.monotonic() > broadcast.due(messages[len(little_race()) + 5]), "the end of the race")
+    held = second.end().held
+    documents = deliver()
+    assert laps_of(documents) == clean(messages)
+    assert held["epoch"] == 2
+    assert not [path for path in documents if "/gaps/" in path]
+    assert broadcast.connections == 2
+
+
+def test_a_gap_nobody_bridged_is_marked_and_the_laps_go_on_with_right_numbers(
+    settings: Settings, project: str, database: Database, deliver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    messages = with_heartbeats()
+    broadcast = Broadcast(messages, SPEED)
+    crashed = crash_at(monkeypatch, 60)
+    opened = lambda _: broadcast.opened()  # noqa: E731
+    Instance(replace(settings, instance="first"), project, opened)
+    until(crashed.is_set, "the crash")
+    second = Instance(replace(settings, instance="second"), project, opened)
+    until(lambda: holder(database).startswith("second/"), "the take-over")
+    until(lambda: time.monotonic() > broadcast.due(messages[len(little_race()) + 5]), "the end of the race")
+    second.end()
+    documents, whole = deliver(), clean(messages)
+    gaps = [fields for path, fields in documents.items() if "/gaps/" in path]
+    assert len(gaps) == 1
+    assert "replaced" in gaps[0]["reason"]
+    assert laps_of(documents).keys() == whole.keys()
+    named = {(number, lap) for number, laps in gaps[0].get("laps", {}).items() for lap in laps}
+    times = [
+        (number, fields["lap"], line.get("lapTimeMs"), whole[path]["drivers"][number].get("lapTimeMs"))
+        for path, fields in laps_of(documents).items()
+        for number, line in fields["drivers"].items()
+    ]
+    assert {(number, lap) for number, lap, got, wanted in times if got != wanted} <= named
+    assert any(got != wanted for _, _, got, wanted in times), "the race went on without anybody, and nothing is missing"
+
+
+class Saying:
+    """A live source that says what it is told to, then waits."""
+
+    name = "f1"
+    session = ""
+
+    def __init__(self, *items: Message | FeedStatus) -> None:
+        self.rejected: Counter[str] = Counter()
+        self._items = items
+        self._closing = threading.Event()
+
+    def messages(self, cursor: int = 0) -> Iterator[Message | FeedStatus]:
+        yield from self._items
+        self._closing.wait(60)
+
+    def close(self) -> None:
+        self._closing.set()
+
+
+def test_what_the_source_says_of_its_login_is_stored_in_plain_words(
+    settings: Settings, project: str, firestore: firestore_api.Client, deliver: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    race = little_race()
+    denied = FeedStatus("live", "the F1TV token expired; reading the public topics only", 2, ("CarData", "Position"))
+    source = Saying(FeedStatus("connecting"), *race[:20], denied, *race[20:30])
+    instance = Instance(settings, project, lambda _: Opened(source, 1.0, rewindable=False))
+    until(lambda: "the feed is live" in capsys.readouterr().out, "the log's line")
+    time.sleep(0.5)
+    instance.end()
+    deliver()
+    feed = firestore.document("sessions/7001/live/feed").get().to_dict() or {}
+    assert (feed["state"], feed["message"], feed["reconnects"], feed["gatedTopics"]) == (
+        "live",
+        "the F1TV token expired; reading the public topics only",
+        2,
+        ["CarData", "Position"],
+    )
+
+
+def test_a_feed_that_has_told_no_session_stores_nothing(settings: Settings, project: str, deliver: Any) -> None:
+    source = Saying(FeedStatus("refused", "F1 blocks this address (403)", at=1), Message("Heartbeat", {"Utc": "x"}, 5))
+    instance = Instance(settings, project, lambda _: Opened(source, 1.0, rewindable=False))
+    time.sleep(2.0)
+    assert instance.end().outcome == "handed-over"
+    assert deliver() == {}
+
+
+def test_a_feed_refused_from_the_start_is_told_under_the_session_that_is_expected() -> None:
+    reducer = Reducer("9001", "f1", "f1")
+    (tick,) = reducer.tell_feed(FeedStatus("refused", "F1 blocks this address (403)", at=1_700_000_000_000))
+    ((path, document),) = tick.documents
+    fields = to_fields(document)
+    assert (path, tick.at) == ("sessions/9001/live/feed", 1_700_000_000_000)
+    assert (fields["state"], fields["message"]) == ("refused", "F1 blocks this address (403)")
+    assert "lastMessageAt" not in fields
+
+
+def test_a_standby_keeps_no_more_than_it_is_told_to() -> None:
+    now = int(time.time() * 1000)
+    old = [Message("Heartbeat", {"n": n}, n, arrived=now - 60_000 + n) for n in range(50)]
+    new = [Message("Heartbeat", {"n": n}, n, arrived=now + n) for n in range(50, 55)]
+    reader = Reader(Opened(Saying(FeedStatus("live"), *old, *new), 1.0, rewindable=False), 0, keep_s=30.0)
+    until(lambda: reader.dropped and reader.waiting == 5, "the forgetting")
+    assert [item.data["n"] for item in reader.taken() if isinstance(item, Message)] == [50, 51, 52, 53, 54]
+    reader.stop()
+
+
+def test_a_standby_that_has_just_connected_is_not_ready() -> None:
+    reader = Reader(Opened(Saying(FeedStatus("connecting")), 1.0, rewindable=False), 0, keep_s=30.0)
+    time.sleep(0.3)
+    assert not reader.settled(0.1)
+    reader.stop()
+    reader = Reader(Opened(Saying(FeedStatus("live"), *little_race()[:3]), 1.0, rewindable=False), 0, keep_s=30.0)
+    until(lambda: reader.settled(0.1), "readiness")
+    reader.stop()
