@@ -46,6 +46,7 @@ from pitwall.pipeline.log import log
 from pitwall.pipeline.ticks import Reducer
 from pitwall.settings import Settings
 from pitwall.sources import Source
+from pitwall.sources.archive.feeds import AT_ONCE
 
 KIND: Final = "archive"
 """Kind of the job: `jobs/archive-{session}`."""
@@ -107,10 +108,11 @@ class Report(Struct, kw_only=True, rename="camel", omit_defaults=True):
     def line(self) -> str:
         """The report in one line."""
         result = self.result
-        kinds = [
-            f"{kind} +{told.added} ~{told.changed} -{told.removed}" for kind, told in sorted(result.changes.items())
-        ]
-        what = ", ".join(kinds) if kinds else "nothing differs"
+        kinds = []
+        for kind, told in sorted(result.changes.items()):
+            counts = {"added": told.added, "changed": told.changed, "removed": told.removed}
+            kinds.append(f"{kind} " + ", ".join(f"{count} {word}" for word, count in counts.items() if count))
+        what = "; ".join(kinds) if kinds else "nothing differs"
         return f"{result.compared} documents compared: {what}{'' if self.final else ', not final'}"
 
 
@@ -188,6 +190,8 @@ def play(source: Source, feed: str, progress: Callable[[float], None]) -> tuple[
         for path, document in latest.items()
         if (path == own or path.startswith(own + "/")) and paths.kind_of(path).name not in OF_THE_MOMENT
     }
+    # Where the archive has but the state at the end, it has no series and no laps to compare with.
+    topics -= set(getattr(source, "keyframes", ())) - AT_ONCE
     rejected = source.rejected + reducer.rejected + refused
     return Archived(reducer.session, documents, frozenset(topics), messages, reducer.clock), dict(rejected)
 
@@ -254,7 +258,7 @@ class _Run:
             if not corrections:
                 break
             job.result = report.result
-            self._tell(job, 0.7, f"correcting {len(corrections)} documents", now=True)
+            self._tell(job, 0.7, f"correcting: {len(corrections)} documents differ", now=True)
             self._publish(job, archived, corrections)
         else:
             raise NotStored(f"what differs is changed again by others: {', '.join(d.path for d in corrections[:5])}")
@@ -408,7 +412,9 @@ class _Run:
                     f"the writer has not stored {left} of {total} documents within {self._stored_within_s:.0f} s, "
                     f"{next(iter(written | deleted))} among them: see its log and the dead-letter topic"
                 )
-            self._tell(job, 0.7 + 0.25 * (1 - left / total), f"waiting until {left} documents are stored")
+            self._tell(
+                job, 0.7 + 0.25 * (1 - left / total), f"waiting for the writer, {left} of {total} documents to go"
+            )
             time.sleep(pause)
             pause = min(pause * 1.5, longest)
 
