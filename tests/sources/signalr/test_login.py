@@ -309,6 +309,15 @@ def test_gated_topics_that_stop_while_cars_are_timed_are_said() -> None:
     assert gated.trouble(36, expired=False) is not None
 
 
+def test_gated_topics_that_are_rare_are_no_trouble() -> None:
+    gated = GatedTopics(quiet_s=35)
+    for _ in range(5):
+        gated.message("CarData", 0)
+        for _ in range(TIMING_MOST - 1):
+            gated.message("TimingData", 36)
+    assert gated.trouble(36, expired=False) is None
+
+
 def test_gated_topics_that_stop_with_the_session_are_no_trouble() -> None:
     gated = GatedTopics(quiet_s=35)
     gated.message("CarData", 0)

@@ -98,6 +98,25 @@ def test_reader_that_goes_away_leaves_no_socket(script: Callable[[Peer], None]) 
         assert ours(server) == 0
 
 
+def test_reader_that_goes_away_while_more_waits_than_it_took_leaves_no_socket() -> None:
+    sent = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.open(STATES)
+        for _ in range(100):
+            peer.feed("TimingData", {"n": 1}, UTC)
+        sent.set()
+        peer.wait()
+
+    with Server(script) as server:
+        messages = open_f1(live_settings(server.url)).messages()
+        while isinstance(next(messages), FeedStatus):
+            pass
+        assert sent.wait(30)
+        messages.close()  # type: ignore[attr-defined]
+        assert ours(server) == 0
+
+
 def test_memory_does_not_grow_with_messages() -> None:
     line = {"Lines": {str(number): {"Sectors": {"0": {"Value": "27.123"}}} for number in range(40)}}
 

@@ -339,14 +339,19 @@ def test_after_a_loss_status_gap_and_snapshot_come_in_this_order() -> None:
     assert reading.gaps[0].data == {"From": utc_ms(UTC), "To": resumed, "Reason": "the connection broke"}
 
 
-def test_snapshot_after_a_loss_is_never_before_the_last_message() -> None:
+@pytest.mark.parametrize("speed", [1.0, float("inf")])
+def test_snapshot_after_a_loss_is_never_before_the_newest_message(speed: float) -> None:
     def script(peer: Peer) -> None:
         peer.open({"Heartbeat": {"Utc": "2026-09-24T12:54:32Z"}})
         peer.feed("TimingData", {"n": 1}, UTC)
+        peer.feed("TimingData", {"n": 2}, "2026-09-24T12:54:38Z")  # the feed's instants step back now and then
 
-    with Server(script) as server, Reading(open_f1(live_settings(server.url, speed=0.001))) as reading:
-        reading.topic("Heartbeat", 2)
+    with Server(script) as server:
+        source = SignalRSource(live_settings(server.url, speed=speed), monotonic=lambda: 1000.0)
+        with Reading(source) as reading:
+            reading.topic("Heartbeat", 2)
     assert reading.gaps[0].at == utc_ms(UTC)
+    assert reading.gaps[0].data["From"] == utc_ms("2026-09-24T12:54:38Z")
     assert [message.at for message in reading.messages if message.snapshot][:2] == [
         utc_ms("2026-09-24T12:54:30Z"),
         utc_ms(UTC),

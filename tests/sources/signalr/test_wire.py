@@ -55,7 +55,7 @@ def test_record_that_does_not_end_is_given_up() -> None:
 
 def test_length_is_that_of_one_record_and_not_of_all() -> None:
     reader = Records(longest=100)
-    for _ in range(50):
+    for _ in range(200):
         assert reader.feed(b"x" * 50 + b"\x1e" + b"y" * 40 + b"\x1e" + b"z") != []
         assert reader.feed(b"\x1e") == [b"z"]
 
@@ -232,12 +232,16 @@ def closes(peer: Peer) -> None:
         (closes, "F1's server closed the connection (1001)"),
     ],
 )
-def test_connection_that_ends_is_said_and_made_again(script: Callable[[Peer], None], detail: str) -> None:
+def test_connection_that_ends_is_said_and_made_again(
+    script: Callable[[Peer], None], detail: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pitwall.sources.signalr.source.PING_S", 600)
+
     def afterwards(peer: Peer) -> None:
         peer.open()
         peer.wait()
 
-    with Server(script, afterwards) as server, Reading(open_f1(live_settings(server.url, silence_s=20))) as reading:
+    with Server(script, afterwards) as server, Reading(open_f1(live_settings(server.url, silence_s=600))) as reading:
         reading.status("live", 2)
     assert [(status.state, status.detail) for status in reading.statuses[2:3]] == [("reconnecting", detail)]
     assert reading.statuses[3].reconnects == 1
