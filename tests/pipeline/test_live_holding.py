@@ -7,16 +7,20 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from google.cloud import firestore as firestore_api
+from msgspec import UNSET
 
 from pitwall.documents.encoding import to_fields
+from pitwall.documents.session import SessionDocument
 from pitwall.message import FeedStatus, Message
-from pitwall.pipeline.database import Database
+from pitwall.pipeline.database import Database, Unavailable
 from pitwall.pipeline.deadletter import DeadLetters
 from pitwall.pipeline.envelope import decode
+from pitwall.pipeline.holder import Holder, is_over
 from pitwall.pipeline.lease import Lease
 from pitwall.pipeline.poller import Poller, Summary
 from pitwall.pipeline.publisher import Publisher
@@ -26,7 +30,7 @@ from pitwall.pipeline.ticks import Reducer
 from pitwall.pipeline.writer import Writer
 from pitwall.settings import Settings
 from tests.pipeline.broadcast import Broadcast
-from tests.pipeline.conftest import Taken, little_race, push_body, stored
+from tests.pipeline.conftest import START, Taken, little_race, push_body, stored
 
 SPEED = 14.0
 
@@ -258,3 +262,102 @@ def test_a_standby_that_has_just_connected_is_not_ready() -> None:
     reader = Reader(Opened(Saying(FeedStatus("live"), *little_race()[:3]), 1.0, rewindable=False), 0, keep_s=30.0)
     until(lambda: reader.settled(0.1), "readiness")
     reader.stop()
+
+
+class Noting:
+    """A calendar that notes what it is told; the first time it cannot be reached."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+        self._reached = False
+
+    def live(self, key: str, session: SessionDocument) -> None:
+        if not self._reached:
+            self._reached = True
+            raise Unavailable("nobody answers")
+        self.told.append(("live", key))
+
+    def over(self, key: str) -> None:
+        self.told.append(("over", key))
+
+
+def status(name: str, at: int) -> Message:
+    return Message("SessionStatus", {"Status": name}, at)
+
+
+def test_a_session_is_over_when_it_is_finalised_and_quiet_and_the_holder_leaves(
+    settings: Settings, project: str, database: Database, firestore: firestore_api.Client, deliver: Any
+) -> None:
+    race = little_race()
+    end = race[-1].at
+    silence = [Message("Heartbeat", {"Utc": str(n)}, end + n * 10_000) for n in range(1, 9)]
+    source = Saying(*race, status("Finished", end + 1_000), status("Finalised", end + 2_000), *silence)
+    lease = Lease(database, "f1", "here", ttl_s=10.0)
+    held = lease.acquire("broadcast", 60.0)
+    assert held is not None
+    calendar = Noting()
+    opened = Opened(source, 1.0, rewindable=False)
+    held_by = Holder(replace(settings, quiet_s=60.0), database, lease, held, opened, calendar=calendar)
+    assert held_by.run(time.monotonic() + 60) == "session-over"
+    assert calendar.told == [("live", "7001"), ("over", "7001")]
+    assert lease.view().holder == ""
+    assert laps_of(deliver()) == clean(race)
+    assert (firestore.document("sessions/7001/live/feed").get().to_dict() or {})["state"] == "ended"
+
+
+def test_the_next_sessions_info_ends_one_session_and_begins_the_other(
+    settings: Settings, project: str, database: Database, firestore: firestore_api.Client, deliver: Any
+) -> None:
+    race = little_race()
+    later = race[-1].at + 600_000
+    following = {**race[0].data, "Key": 7002, "Name": "Sprint", "Path": "2031/a/c/"}
+    line = {"Lines": {"1": {"Position": "1", "NumberOfLaps": 1}}}
+    source = Saying(*race, Message("SessionInfo", following, later), Message("TimingData", line, later + 5_000))
+    lease = Lease(database, "f1", "here", ttl_s=10.0)
+    held = lease.acquire("broadcast", 60.0)
+    assert held is not None
+    calendar = Noting()
+    opened = Opened(source, 1.0, rewindable=False)
+    stopping = threading.Event()
+    held_by = Holder(settings, database, lease, held, opened, calendar=calendar, stopping=stopping)
+    thread = threading.Thread(target=held_by.run, args=(time.monotonic() + 60,))
+    thread.start()
+    until(lambda: len(calendar.told) == 3, "the calendar's telling")
+    stopping.set()
+    thread.join(30)
+    assert calendar.told == [("live", "7001"), ("over", "7001"), ("live", "7002")]
+    documents = deliver()
+    assert laps_of(documents).keys() >= clean(race).keys()
+    assert documents["sessions/7002"]["name"] == "Sprint"
+    assert (firestore.document("sessions/7001/live/feed").get().to_dict() or {})["state"] == "ended"
+    assert (firestore.document("sessions/7002/live/feed").get().to_dict() or {})["state"] == "live"
+
+
+@pytest.mark.parametrize(
+    ("last", "now", "over"),
+    [
+        ("Started", 100_000, False),
+        ("Finished", 100_000, False),
+        ("Finalised", 59_000, False),
+        ("Finalised", 61_000, True),
+        ("Ends", 61_000, True),
+        ("Aborted", 3_600_000 + 3_599_000, False),
+        ("Aborted", 3_600_000 + 3_601_000, True),
+    ],
+)
+def test_when_a_session_is_over(last: str, now: int, over: bool) -> None:
+    """Finalised and a minute without timing; or an hour past its end, whatever became of it."""
+    reducer = Reducer("7001", "f1", "f1")
+    reducer.offer(status("Started", START))
+    reducer.offer(status(last, START + 1))
+    end = datetime.fromtimestamp((START + 3_600_000) / 1000, UTC)
+    assert is_over(reducer, START + now, end, quiet_s=60.0, late_s=3_600.0) is over
+
+
+def test_timing_after_the_end_keeps_a_session_open() -> None:
+    reducer = Reducer("7001", "f1", "f1")
+    reducer.offer(status("Started", START))
+    reducer.offer(status("Finalised", START + 1))
+    reducer.offer(Message("TimingData", {"Lines": {"1": {"Position": "1"}}}, START + 50_000))
+    assert not is_over(reducer, START + 100_000, UNSET, quiet_s=60.0, late_s=3_600.0)
+    assert is_over(reducer, START + 110_000, UNSET, quiet_s=60.0, late_s=3_600.0)

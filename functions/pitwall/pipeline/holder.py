@@ -12,14 +12,19 @@ import traceback
 from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
 from hashlib import blake2b
 from threading import Event
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, Protocol
 
 import msgspec
 import orjson
+from msgspec import UNSET, UnsetType
 
 from pitwall.documents import paths
+from pitwall.documents.encoding import millis
+from pitwall.documents.projection import project
+from pitwall.documents.session import SessionDocument
 from pitwall.message import FEED_GAP, FeedStatus, Message, feed_gap
 from pitwall.pipeline.checkpoint import Checkpoint, Checkpoints, Superseded, TooLarge, Totals
 from pitwall.pipeline.database import Database, Unavailable
@@ -31,8 +36,10 @@ from pitwall.pipeline.reader import Ended, FeedClock, Item, Opened, Quiet, Reade
 from pitwall.pipeline.recorder import RawBatch
 from pitwall.pipeline.ticks import Reducer, Tick
 from pitwall.settings import Settings
+from pitwall.timing import change
+from pitwall.timing.change import Change
 
-Outcome = Literal["ended", "handed-over", "lost", "failed"]
+Outcome = Literal["ended", "session-over", "handed-over", "lost", "failed"]
 
 CARE_S: Final = 0.02
 """How often, in the middle of a burst, lease, acknowledgements and checkpoint are looked after."""
@@ -40,6 +47,36 @@ CARE_S: Final = 0.02
 LOG_S: Final = 10.0
 AGAIN_S: Final = 0.5
 """Pause after a renewal that Firestore did not answer."""
+
+
+_TOLD: Final = ("name", "type", "start_date", "end_date", "gmt_offset", "archive_path")
+"""Fields of a session that a calendar is told of when they change."""
+
+FINAL: Final = frozenset({"Finalised", "Ends"})
+
+
+class SessionCalendar(Protocol):
+    """What is told of sessions as they come and go: `pipeline.schedule`. Both raise Unavailable."""
+
+    def live(self, key: str, session: SessionDocument) -> None:
+        """The feed is on this session."""
+
+    def over(self, key: str) -> None:
+        """It is finalised and quiet."""
+
+
+def is_over(reducer: Reducer, now: int | None, end: datetime | UnsetType, quiet_s: float, late_s: float) -> bool:
+    """Whether nothing is to come of the session any more, by the feed's clock `now` (ms).
+
+    That is when it was finalised and no timing has come for `quiet_s` since, or `late_s` after its scheduled `end`:
+    a session may start hours late, but not all are ever finalised.
+    """
+    if now is None:
+        return False
+    statuses = reducer.state.data.session_status
+    if statuses and statuses[-1].data.get("Status") in FINAL:
+        return now - max(reducer.timing_at, statuses[-1].at) >= quiet_s * 1000
+    return isinstance(end, datetime) and now - millis(end) >= late_s * 1000
 
 
 class _Saving(NamedTuple):
@@ -65,12 +102,15 @@ class Holder:
         reopen: Callable[[], Opened] | None = None,
         session: str = "",
         stopping: Event | None = None,
+        calendar: SessionCalendar | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """reader: one that has been keeping what a live feed sent since before the lease was acquired.
 
         reopen: opens the source once more, for a live feed of which too little was kept. session: the one to expect of
         a feed that has not told its session yet. stopping: set to have it let go.
+        calendar: told which session is on and which is over; then this instance leaves. Without one a live feed is held
+        from session to session.
         """
         self._settings = settings
         self._database = database
@@ -79,6 +119,11 @@ class Holder:
         self._opened = opened
         self._reopen = reopen
         self._stopping = stopping or Event()
+        self._calendar = calendar
+        self._told: tuple[str, SessionDocument] | None = None
+        self._over = ""
+        self._telling: Future[None] | None = None
+        self._to_tell: deque[Callable[[], None]] = deque()
         self._monotonic = monotonic
         self._checkpoints = Checkpoints(database, held.epoch)
         checkpoint, reducer = self._known_state()
@@ -130,6 +175,7 @@ class Holder:
         try:
             if not self._opened.rewindable:
                 self._join()
+                self._tell_calendar()
             outcome = self._hold(until)
         except (LeaseLost, Superseded) as error:
             log("WARNING", "no longer the holder", feed=self._settings.feed, epoch=self._held.epoch, detail=str(error))
@@ -178,6 +224,9 @@ class Holder:
             now = self._monotonic()
             if now >= care_at:
                 self._care(now)
+                if self._session_over():
+                    self._let_go(finished=False)
+                    return "session-over"
                 if self._is_time(now, until):
                     self._let_go(finished=False)
                     return "handed-over"
@@ -239,6 +288,10 @@ class Holder:
         if following is not None:
             self._publish_raw()
         ticks = self._offer(message)
+        if following is not None and self._reducer.feed.state == "ended":
+            self._reducer.set_feed(self._reader.status.state if self._reader.status else "live")
+        if message.topic == "SessionInfo" and message.cursor < 0:
+            self._tell_calendar()
         if message.cursor >= 0:
             self._cursor = message.cursor + 1
         self._totals.messages += 1
@@ -339,6 +392,50 @@ class Holder:
                 epoch=str(self._held.epoch),
                 seq=str(self._raw_seq),
             )
+
+    # -- sessions of a live feed -----------------------------------------------------------
+
+    def _tell_calendar(self) -> None:
+        """Notes which session the feed is on, and when it says that is, for the ticks of other instances."""
+        projected = project(self._reducer.state, Change(change.SESSION, "")) if self._reducer.session else None
+        if projected is None or not isinstance(session := projected[1], SessionDocument):
+            return
+        key, before = self._reducer.session, self._told
+        self._told = key, session
+        if (calendar := self._calendar) is None:
+            return
+        if before is not None and before[0] != key:
+            self._to_tell.append(lambda: calendar.over(before[0]))
+        elif before is not None and all(getattr(before[1], name) == getattr(session, name) for name in _TOLD):
+            return
+        self._to_tell.append(lambda: calendar.live(key, session))
+
+    def _session_over(self) -> bool:
+        """Whether the session is finalised and quiet, or long past its end, and everybody knows. Goes with the feed's
+        clock. Without a calendar to leave the rest to, what was awaited is published and the feed is held on."""
+        if self._telling is not None and self._telling.done():
+            telling, self._telling = self._telling, None
+            try:
+                telling.result()
+                self._to_tell.popleft()
+            except Unavailable as error:
+                log("WARNING", "the schedule could not be written, trying again", detail=str(error)[:300])
+        if self._telling is None and self._to_tell:
+            self._telling = self._beside.submit(self._to_tell[0])
+        key = self._reducer.session
+        if self._opened.rewindable or not key:
+            return False
+        if self._over != key:
+            end = self._told[1].end_date if self._told is not None and self._told[0] == key else UNSET
+            if not is_over(self._reducer, self._clock.now(), end, self._settings.quiet_s, self._settings.late_s):
+                return False
+            self._over = key
+            log("INFO", "the session is over", feed=self._settings.feed, session=key)
+            self._reducer.set_feed("ended")
+            self._publish(self._reducer.finish())
+            if (calendar := self._calendar) is not None:
+                self._to_tell.append(lambda: calendar.over(key))
+        return self._calendar is not None and not self._to_tell
 
     # -- lease and checkpoint --------------------------------------------------------------
 
