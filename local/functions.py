@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from local import FUNCTIONS
@@ -17,6 +17,8 @@ from local.processes import LOOPBACK, Process, Processes, ProcessFailed, accepts
 SOURCE = FUNCTIONS / "main.py"
 _ATTEMPTS = 3
 _LOOK_S = 0.1
+_GRACE_S = 12.0
+"""Cloud Run gives an instance ten seconds after SIGTERM; a little more for a machine that is busy."""
 
 
 class FunctionServer:
@@ -40,6 +42,7 @@ class FunctionServer:
         self.name = name
         self.target = target
         self.crashes = 0
+        self._ended = False
         self._processes = processes
         self._env = {**env, "THREADS": str(threads), "WORKERS": "1", "PYTHONUNBUFFERED": "1"}
         self._source = source
@@ -76,9 +79,21 @@ class FunctionServer:
         """`kill -9`: as an instance that is gone from one moment to the next."""
         self._process.kill()
 
+    @staticmethod
+    def end(servers: Collection[FunctionServer]) -> None:
+        """Ends instances as Cloud Run does, with SIGTERM, all at once, and waits until they are gone.
+
+        There are no next ones.
+        """
+        for server in servers:
+            server._ended = True
+        for processes in {server._processes for server in servers}:
+            ending = [server._process for server in servers if server._processes is processes]
+            processes.end(*ending, grace_s=_GRACE_S)
+
     def restart_if_crashed(self) -> bool:
         """Starts the next instance if this one is gone; whether it did."""
-        if self._process.running:
+        if self._ended or self._process.running:
             return False
         self.crashes += 1
         self._processes.end(self._process)

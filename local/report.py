@@ -43,8 +43,9 @@ class Tally:
         self.firestore: Counter[str] = Counter()
         self.delivered = 0
         self.held: dict[str, Any] = {}
-        """The last summary of a poller."""
+        """The last summary of the last holder."""
         self.outcome = ""
+        """How the last holder let go; empty while it holds."""
         self.problems: Counter[str] = Counter()
 
     def forget_warm_up(self) -> None:
@@ -73,10 +74,10 @@ class Tally:
         elif process == "recorder" and "object" in entry:
             self.delivered += 1
             self.recorded.add(entry["object"])
-        elif process in self._pollers and "messages" in entry:
+        elif process in self._pollers and "messages" in entry and entry.get("epoch", -1) >= self.held.get("epoch", 0):
+            # Each poller has a log of its own, so what an earlier holder said may be read after a later one's words.
             self.held = dict(entry)
-            if message == "let go":
-                self.outcome = str(entry.get("outcome"))
+            self.outcome = str(entry.get("outcome")) if message == "let go" else ""
 
 
 def report(tally: Tally, tap: Tap, watch: Watch, per_driver: cost.Design, duration_s: float) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from google.cloud import pubsub_v1
 
 from local import ROOT
 from local.emulators import Emulator, Emulators
+from local.functions import FunctionServer
 from local.processes import ProcessFailed
 from local.stack import Ports, Stack
 from tests.local.serving import serving
@@ -94,6 +95,14 @@ def test_killed_poller_is_followed_by_the_next_instance_at_the_same_address(stac
     assert wait_for(lambda: server.process.pid != before)
     assert server.url == url
     assert wait_for(lambda: ticked(url))
+
+
+def test_instance_that_is_ended_is_not_followed_by_another(emulators: Emulators):
+    with Stack(project="test-ended", tick_s=None, emulators=emulators) as up:
+        FunctionServer.end(up.pollers.values())
+        ended = [server.process.running for server in up.pollers.values()]
+        restarted = [server.restart_if_crashed() for server in up.pollers.values()]
+    assert (ended, restarted) == ([False, False], [False, False])
 
 
 def ticked(url: str) -> bool:
