@@ -47,7 +47,7 @@ _ABOUT_LOGIN: Final = re.compile(
     re.IGNORECASE,
 )
 _NOTHING: Final = object()
-_LOOK_S: Final = 1.0
+_LOOK_S: Final = 0.25
 _NEGOTIATED_MOST: Final = 64 * 1024
 _SUBSCRIPTION: Final = "0"
 _HEADERS: Final = {"User-Agent": "PitWall", "Accept-Encoding": "identity"}
@@ -332,7 +332,7 @@ class Connection:
             raise closed(error) from error
 
     def _receive(self, timeout_s: float) -> list[bytes]:
-        """The records that the next WebSocket message completes; none if none does within `timeout_s`, or a second."""
+        """The records that the next WebSocket message completes; none if none does within `timeout_s`, or a moment."""
         try:
             return self._records.feed(self._websocket.recv(min(max(timeout_s, 0.0), _LOOK_S), decode=False))
         except TimeoutError:
