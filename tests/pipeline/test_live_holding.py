@@ -195,7 +195,7 @@ class Saying:
 
     def __init__(self, *items: Message | FeedStatus) -> None:
         self.rejected: Counter[str] = Counter()
-        self._items = items
+        self._items = [item._replace(cursor=-1) if isinstance(item, Message) else item for item in items]
         self._closing = threading.Event()
 
     def messages(self, cursor: int = 0) -> Iterator[Message | FeedStatus]:
