@@ -33,6 +33,14 @@ def recorder(request: Request) -> Any:
     return record(request)
 
 
+@functions_framework.http
+def reconciler(request: Request) -> Any:
+    """Cloud Scheduler's target every 15 minutes: corrects the last session once its archive is complete."""
+    from pitwall.history.reconciler import run
+
+    return run(request)
+
+
 @functions_framework.errorhandler(404)
 def not_found(error: NotFound) -> Any:
     """For a path that the framework gives to no function, as one with a newline in it."""

@@ -14,6 +14,7 @@ from pitwall.message import Message
 from pitwall.sources.recording import open_recording
 from tests.conftest import needs_recordings
 from tests.history.conftest import Played, unlike
+from tests.timing.gaps import holes, with_holes
 
 pytestmark = needs_recordings
 
@@ -36,7 +37,12 @@ def sieved(messages: list[Message]) -> list[Message]:
     return [message for message in messages if rng.random() > 0.05]
 
 
-@pytest.mark.parametrize("lose", [cut, sieved])
+def reconnected(messages: list[Message]) -> list[Message]:
+    """The connection was lost twice; what its snapshots did not give back is marked."""
+    return with_holes(messages, holes(messages, seed=5, shortest=120, count=2))
+
+
+@pytest.mark.parametrize("lose", [cut, sieved, reconnected])
 def test_what_was_not_heard_is_corrected_and_nothing_is_left_to_correct(
     session: tuple[list[Message], Archived], lose: object
 ) -> None:
@@ -45,6 +51,7 @@ def test_what_was_not_heard_is_corrected_and_nothing_is_left_to_correct(
     heard = play(Played(lose(messages), archived.session), "f1", lambda _: None)[0]
     stored: dict[str, Fields] = {**heard.documents, paths.live(archived.session, "feed"): {}}
     assert unlike(stored, archived.documents)
+    assert (lose is reconnected) == any("/gaps/" in path for path in stored)
     for difference in differences(archived, stored, live=True):
         if difference.fields is None:
             del stored[difference.path]

@@ -146,6 +146,10 @@ def job(kind: str, key: str) -> str:
     return f"jobs/{kind}-{key}"
 
 
+def schedule(feed: str) -> str:
+    return f"schedule/{feed}"
+
+
 def lease(feed: str) -> str:
     return f"leases/{feed}"
 

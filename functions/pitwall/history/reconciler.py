@@ -1,0 +1,138 @@
+"""Looks every quarter of an hour whether the last session's archive is complete, and corrects the session from it.
+
+F1's archive appears half an hour to two hours after a session. Until then, and once the session is final, a look costs
+two reads. How a session is corrected, is the business of `reconcile`; which session was the last, that of the schedule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import cache, partial
+from typing import Any, Final, Literal
+
+import msgspec
+import orjson
+from flask import Request, Response
+
+from pitwall.documents import paths
+from pitwall.documents.encoding import rfc3339
+from pitwall.history.job import Job, JobLost, JobRunning
+from pitwall.history.reconcile import KIND, Implausible, NotStored, StillPolled, reconcile
+from pitwall.pipeline.database import Database, Stored, Unavailable
+from pitwall.pipeline.log import log, set_lowest
+from pitwall.pipeline.publisher import Publisher
+from pitwall.pipeline.push import problem
+from pitwall.settings import Settings
+from pitwall.sources import Source
+from pitwall.sources.archive import ArchiveNotComplete, NotInArchive, open_archive
+
+LOOK_AGAIN: Final = timedelta(minutes=15)
+"""How often Cloud Scheduler asks."""
+GIVE_UP: Final = timedelta(hours=24)
+"""Time after a session's end from which on its archive is no longer looked for."""
+
+State = Literal["nothing-to-do", "final", "waiting", "reconciled", "failed", "gave-up"]
+
+
+class Look(msgspec.Struct, omit_defaults=True):
+    """What came of a look.
+
+    state: `nothing-to-do` (no session was the last one), `final` (it is already), `waiting` (for the archive, the
+        poller or another run), `reconciled`, `failed` (to be tried again), `gave-up`.
+    again_at: when it looks again, RFC 3339; absent if there is nothing more to do.
+    """
+
+    state: State
+    feed: str
+    session: str = ""
+    detail: str = ""
+    again_at: str = ""
+
+
+Opening = Callable[[Settings, str], Source]
+
+
+OPEN: Final[Opening] = partial(open_archive, telemetry=False)
+
+
+def look(
+    settings: Settings,
+    database: Database,
+    publisher: Callable[[], Publisher],
+    open_source: Opening = OPEN,
+) -> Look:
+    """One look at the last session of the feed. publisher: makes one, if it is needed. Raises Unavailable."""
+    schedule_path = paths.schedule(settings.feed)
+    schedule = database.read([schedule_path])[schedule_path]
+    last = (schedule.fields or {}).get("last")
+    if not isinstance(last, dict) or "sessionKey" not in last or "archivePath" not in last:
+        return Look("nothing-to-do", settings.feed)
+    key, now = str(last["sessionKey"]), schedule.read_at
+    session_path = paths.session(key)
+    session = database.read([session_path])[session_path]
+    if (session.fields or {}).get("final") is True:
+        return Look("final", settings.feed, key)
+    again_at = rfc3339(now + LOOK_AGAIN)
+    if now > _ended(last, session, now) + GIVE_UP:
+        return _give_up(settings, database, key)
+    held = publisher()
+    try:
+        report = reconcile(settings, database, held, open_source(settings, str(last["archivePath"])))
+    except (ArchiveNotComplete, NotInArchive) as error:
+        detail = f"{error}; looks again at {again_at}"
+        Job.wait(database, KIND, key, "waiting", detail)
+        return Look("waiting", settings.feed, key, detail, again_at)
+    except (JobRunning, StillPolled) as error:
+        return Look("waiting", settings.feed, key, str(error), again_at)
+    except (JobLost, NotStored, Implausible, OSError, ValueError) as error:
+        return Look("failed", settings.feed, key, f"{type(error).__name__}: {error}", again_at)
+    finally:
+        held.close()
+    return Look("reconciled", settings.feed, key, report.line)
+
+
+def _ended(last: dict[str, Any], session: Stored, now: datetime) -> datetime:
+    """When the session was over: what the calendar says or, of one that lasted longer, what was last heard of it."""
+    told = (last.get("endDate"), (session.fields or {}).get("at"))
+    return max((at for at in told if isinstance(at, datetime) and at <= now), default=now)
+
+
+def _give_up(settings: Settings, database: Database, key: str) -> Look:
+    """Says once why, in the job; what it says in the log it says every time."""
+    path = paths.job(KIND, key)
+    job = database.read([path])[path].fields or {}
+    hours = int(GIVE_UP.total_seconds() / 3600)
+    why = str(job.get("error") or job.get("message") or "it was never looked for in that time")
+    error = f"given up {hours} hours after the session: {why}"
+    if job.get("state") == "failed" and str(job.get("error", "")).startswith("given up"):
+        error = str(job["error"])
+    else:
+        Job.wait(database, KIND, key, "failed", "", error)
+    return Look("gave-up", settings.feed, key, error)
+
+
+@cache
+def _database(project: str) -> Database:
+    return Database(project)
+
+
+def run(request: Request) -> Response:
+    """Entry point: one look by Cloud Scheduler. The body may name the feed: `{"feed": "f1"}`."""
+    settings = Settings.from_env()
+    set_lowest(settings.log_level)
+    try:
+        body = orjson.loads(request.get_data() or b"{}")
+    except orjson.JSONDecodeError as error:
+        return problem(400, "bad-request", f"the body is not JSON: {error}")
+    if not isinstance(body, dict) or body.get("feed", settings.feed) != settings.feed:
+        return problem(400, "bad-request", f"the body is to be {{}} or {{'feed': '{settings.feed}'}}")
+    database = _database(settings.project)
+    try:
+        found = look(settings, database, lambda: Publisher(settings.project, endpoint=settings.pubsub_endpoint))
+    except Unavailable as error:
+        log("ERROR", "Firestore does not answer", feed=settings.feed, detail=str(error)[:300])
+        return problem(503, "unavailable", "Firestore does not answer")
+    severity = "ERROR" if found.state in ("failed", "gave-up") else "INFO"
+    log(severity, "looked for the archive", **msgspec.to_builtins(found), **database.operations())
+    return Response(msgspec.json.encode(found), content_type="application/json")
