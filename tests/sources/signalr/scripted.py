@@ -9,6 +9,7 @@ import base64
 import hashlib
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable
@@ -128,6 +129,7 @@ class Server:
 
     upgrade: answers to the WebSocket's request; None opens it.
     raw: instead of HTTP, what each TCP connection is answered by, whatever it asks.
+    tls: what it is reached by instead of plain TCP.
     """
 
     def __init__(
@@ -137,6 +139,7 @@ class Server:
         negotiate: list[Answer] | None = None,
         upgrade: list[Answer | None] | None = None,
         raw: Callable[[socket.socket], None] | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.requests: list[Request] = []
         self.errors: list[BaseException] = []
@@ -145,12 +148,13 @@ class Server:
         self._negotiate = negotiate or [OK]
         self._upgrade = upgrade or [None]
         self._raw = raw
+        self._tls = tls
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._connections: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._listener.getsockname()[1]}"
         self._start(self._accept)
 
     def __enter__(self) -> Server:
@@ -188,6 +192,9 @@ class Server:
 
     def _serve(self, connection: socket.socket) -> None:
         try:
+            if self._tls is not None:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+                self._connections.append(connection)
             if self._raw is not None:
                 self._raw(connection)
             else:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from pitwall.message import FeedStatus
 from pitwall.sources.instants import utc_ms
 from pitwall.sources.signalr import open_f1
 from pitwall.sources.signalr.snapshot import snapshot_instant
 from pitwall.sources.signalr.topics import GATED, GATED_NAMES, PUBLIC
+from tests.sources.signalr.conftest import Certificate
 from tests.sources.signalr.reading import Reading, live_settings
 from tests.sources.signalr.scripted import OK, Peer, Server, feed
 from tests.sources.written import packed
@@ -72,6 +75,21 @@ def test_every_cookie_of_both_answers_goes_with_the_websocket() -> None:
 def test_preflight_that_succeeds_is_as_good_as_405() -> None:
     with Server(live, options=[(200, {}, "")]) as server, Reading(open_f1(live_settings(server.url))) as reading:
         assert reading.status("live").reconnects == 0
+
+
+def test_feed_comes_over_tls_where_the_url_says_so(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
+
+    def script(peer: Peer) -> None:
+        peer.open(STATES)
+        peer.feed("TimingData", {"Lines": {"1": "x" * 100_000}}, UTC)
+        peer.wait()
+
+    with Server(script, tls=certificate.context) as server:
+        with Reading(open_f1(live_settings(server.url, connect_s=20, silence_s=600))) as reading:
+            delta = reading.topic("TimingData", 2)
+        assert [request.method for request in server.requests] == ["OPTIONS", "POST", "GET"]
+    assert len(delta.data["Lines"]["1"]) == 100_000
 
 
 def test_snapshot_comes_in_the_order_of_topics_at_one_instant_with_payloads_opened() -> None:
@@ -161,7 +179,7 @@ def test_next_session_in_one_connection_is_the_sources_session() -> None:
     assert source.session == "11372"
 
 
-def test_we_ping_the_hub(monkeypatch: Any) -> None:
+def test_we_ping_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pitwall.sources.signalr.source.PING_S", 0.05)
     pings: list[Any] = []
 

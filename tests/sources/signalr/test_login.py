@@ -327,6 +327,19 @@ def test_gated_topics_that_stop_with_the_session_are_no_trouble() -> None:
     assert gated.trouble(3000, expired=True) is not None
 
 
+@pytest.mark.parametrize(
+    ("held", "line"),
+    [
+        ("", "no F1TV token; reading the public topics only"),
+        (token(EXPIRED), "the F1TV token expired on 2026-09-21 at 14:13 UTC; reading the public topics only"),
+    ],
+)
+def test_login_problem_is_logged_once(held: str, line: str, caplog: pytest.LogCaptureFixture) -> None:
+    with Server(once, once, live) as server, Reading(open_f1(live_settings(server.url, f1_token=held))) as reading:
+        reading.topic("TimingData", 3)
+    assert caplog.messages.count(f"F1's live feed: {line}") == 1
+
+
 # -- telling nobody ------------------------------------------------------------------------
 
 

@@ -166,7 +166,7 @@ class Connection:
     def close(self) -> None:
         """Closes every socket. Whatever waits for one in another thread fails at once, with a Trouble.
 
-        A name lookup or a TCP connection under way is not waited for here; it ends by itself.
+        A name lookup, TCP connection or TLS handshake under way is not waited for here; it ends by itself.
         """
         with self._lock:
             self._closed = True

@@ -270,9 +270,6 @@ class SignalRSource:
     def _login(self) -> Login:
         """What the next connection logs in with; read anew, so that a new version of the secret counts."""
         login = self._configured()
-        if login.detail and login != NO_TOKEN and login.detail != self._login_logged:
-            self._login_logged = login.detail
-            logger.warning("F1's live feed: %s", login.detail)
         self._gated = GATED_NAMES if login.token is None else ()
         return login
 
@@ -313,6 +310,9 @@ class SignalRSource:
             if trouble is not None:
                 detail = f"the F1TV token expired on {login.token.expiry}" if expired else trouble
                 detail = f"{detail}; {PUBLIC_ONLY}"
+        if detail and detail != self._login_logged:
+            self._login_logged = detail
+            logger.warning("F1's live feed: %s", detail)
         yield from self._say("live", detail)
 
     def _say(self, state: FeedState, detail: str = "") -> Iterator[FeedStatus]:
