@@ -163,7 +163,8 @@ class _Comparison:
 
     def _driver(self, path: str, clean: Fields, got: Fields) -> Iterator[str]:
         number = path.rpartition("/")[2]
-        yield from _unequal(path, clean, got, besides=("stints", "pitStops"))
+        yield from _unequal(path, clean, got, besides=("stints", "pitStops", "bestLap", "bestByPart"))
+        yield from self._bests(path, number, clean, got)
         stints, now = clean["stints"], got["stints"]
         if len(stints) != len(now):
             yield f"{path}: {len(now)} stints, {len(stints)} in the clean run"
@@ -171,6 +172,18 @@ class _Comparison:
             besides = ("laps", "startLap", "endLap") if self._stint_unsure(number, told["stint"]) else ()
             yield from _unequal(f"{path} stint {told['stint']}", told, stint, besides)
         yield from self._pit_stops(path, number, clean, got)
+
+    def _bests(self, path: str, number: str, clean: Fields, got: Fields) -> Iterator[str]:
+        """Best times are told again; on which lap they were set may not be known, where that lap is listed."""
+        names = [("", clean, got)]
+        for part, best in clean.get("bestByPart", {}).items():
+            names.append((f" of part {part}", best, got.get("bestByPart", {}).get(part, {})))
+        for which, told, now in names:
+            lap = "bestLap" if not which else "lap"
+            if which and told.get("lapTimeMs") != now.get("lapTimeMs"):
+                yield f"{path}: best{which} is {now.get('lapTimeMs')}, {told.get('lapTimeMs')} in the clean run"
+            elif told.get(lap) != now.get(lap) and not (lap not in now and told[lap] in self.listed[number]):
+                yield f"{path}: best lap{which} is {now.get(lap)}, {told.get(lap)} in the clean run"
 
     def _stint_unsure(self, number: str, stint: int) -> bool:
         """Whether of some lap of a stint it is not known that it was of it."""

@@ -32,8 +32,10 @@ def hole(messages: Sequence[Message], since: int, seconds: float) -> Hole | None
     return (since, back) if back is not None else None
 
 
-def holes(messages: Sequence[Message], seed: int, shortest: float = 20, longest: float = 600, count: int = 1) -> list[Hole]:
-    """Holes at random places, in order, none within another."""
+def holes(
+    messages: Sequence[Message], seed: int, count: int = 1, shortest: float = 20, longest: float = 600
+) -> list[Hole]:
+    """Holes of 20 seconds to 10 minutes at random places, in order, apart from each other."""
     random = Random(seed)
     found: list[Hole] = []
     while len(found) < count:
@@ -51,7 +53,7 @@ def with_holes(messages: Sequence[Message], missed: Iterable[Hole]) -> list[Mess
     done = 0
     for since, back in sorted(missed):
         heard += messages[done:since]
-        for message in messages[done:back] if not topics else messages[done:back]:
+        for message in messages[done:back]:
             if message.topic not in STREAMS:
                 before = None if message.snapshot else topics.get(message.topic)
                 topics[message.topic] = merge(before, message.data)

@@ -68,7 +68,8 @@ def incomplete(lap: Lap, race: bool) -> bool:
     """Whether a lap a gap fell into lacks something, or has what is not certain."""
     if not lap.gaps:
         return False
-    placed = not race or lap.position == 1 or lap.gap_ms is not None or lap.laps_down is not None
+    behind = lap.position == 1 or lap.gap_ms is not None or lap.laps_down is not None
+    placed = behind if race else lap.position is not None
     if lap.lost or lap.doubtful or lap.time is None or lap.started_at is None or not placed:
         return True
     if _first(lap, race):
@@ -91,13 +92,14 @@ def resume(
         # Older than what is known, or set right: it brings nothing of the lap under way.
         if car.open is not None:
             _mark(car.open, away)
+        _only_pits(car, merged, away, rules)
         return laps.read(car, line, merged, away.at, rules, snapshot=True)
     car.resumed_at = away.at
     if counter is not None and counter > 0 and car.open is None:
         laps.begin(car, 1, rules.started_at if rules.race else None)
     if counter is None or car.open is None or (rules.race and (car.flagged or not rules.running)):
         car.counter = counter if counter is not None else car.counter
-        _only_pits(car, merged, away)
+        _only_pits(car, merged, away, rules)
         _take_stints(car, told, rules)
         return touched
     in_lane = not rules.race and bool(flag(merged.get("InPit")))
@@ -106,7 +108,7 @@ def resume(
     numbers = [number for number in range(car.open.number, last + 1) if not _is_over(car, number)]
     if not numbers and ((car.lap_in_lane and in_lane) or car.open.number in car.laps):
         car.counter = counter
-        _only_pits(car, merged, away)
+        _only_pits(car, merged, away, rules)
     elif not numbers:
         car.counter = counter
         _go_on(car, line, merged, away, rules, touched)
@@ -261,6 +263,9 @@ def _last_lap(
     sectors, previous = laps.shown(merged), _previous(merged)
     time, news = laps.last_lap_time(merged), laps.last_lap_time(line)
     car.waiting = lap.number
+    if count > 1 and not rules.race and flag(merged.get("InPit")):
+        # It may have come in without a sector told: what is shown can be of the lap before (Monza 2025, red flag).
+        return [None, None, None]
     if sectors[2] is not None:
         # Not yet at sector 1 of the next lap, or (where they do not add up) a value of the crossing is late or early.
         if _adds_up(sectors, time) and not _of_another(car, sectors):
@@ -339,13 +344,14 @@ def _unsent_speeds(lap: Lap, merged: Mapping[str, Any]) -> None:
 
 def _best_laps(car: Car, numbers: Sequence[int], merged: Mapping[str, Any], touched: set[int]) -> None:
     """A best lap that was driven in the gap: the feed tells its number with its time."""
-    bests = [merged.get("BestLapTime"), *(item for _, item in items(merged.get("BestLapTimes")))]
-    for told in bests:
+    by_part = [(index + 1, item) for index, item in items(merged.get("BestLapTimes"))]
+    for part, told in [(None, merged.get("BestLapTime")), *by_part]:
         number = integer(told.get("Lap")) if isinstance(told, dict) else None
         time = duration_ms(told.get("Value")) if isinstance(told, dict) else None
         if number in numbers and number is not None and time is not None:
             lap = car.laps[number]
             lap.time, lap.time_source, lap.refused = time, "feed", None
+            lap.part = part if part is not None else lap.part
             if None not in lap.sectors and not _adds_up(lap.sectors, time):
                 lap.sectors = [None, None, None]
             laps.fill(car, lap, touched)
@@ -378,18 +384,28 @@ def _stints_told(told: Any) -> list[Stint]:
 
 
 def _now_on(car: Car, told: Sequence[Stint], merged: Mapping[str, Any], rules: LapRules) -> int:
-    """Index of the stint a car is on after the gap."""
-    return max(car.stint, stints.current(told, integer(merged.get("NumberOfPitStops")), rules.race))
+    """Index of the stint a car is on after the gap. One that stands in the pits has not gone out on the next yet."""
+    stops = (integer(merged.get("NumberOfPitStops")) or 0) - (1 if flag(merged.get("InPit")) else 0)
+    # What was listed and counted before the gap, and has not been counted on since, the car never had (Baku 2018).
+    never = {index for index in range(car.stint + 1, min(len(told), len(car.stints)))
+             if told[index].total_laps == car.stints[index].total_laps}  # fmt: skip
+    counted = [Stint() if index in never else stint for index, stint in enumerate(told)]
+    return max(car.stint, stints.current(counted, stops, rules.race))
 
 
 def _spread(
     car: Car, numbers: Sequence[int], told: Any, merged: Mapping[str, Any], rules: LapRules
 ) -> list[int] | None:
-    """The stint of each lap that ended in the gap, by the laps the feed counts on each; None where they disagree."""
+    """The stint of each lap that ended in the gap, by the laps the feed counts on each; None where they disagree.
+
+    Outside a race it does not always count the lap a car came in on (Imola, Monza 2025).
+    """
     listed = _stints_told(told) or car.stints
     now = _now_on(car, listed, merged, rules)
     if now == car.stint or now >= len(listed):
         return [car.stint] * len(numbers) if now == car.stint else None
+    if not rules.race:
+        return None
     driven = [stints.driven(stint) for stint in listed[car.stint : now + 1]]
     before = stints.driven_so_far(car, numbers[0] - 1)
     if before is None or any(count is None for count in driven):
@@ -404,11 +420,12 @@ def _spread(
     return [car.stint + index for index, count in enumerate(counts) for _ in range(count)]
 
 
-def _only_pits(car: Car, merged: Mapping[str, Any], away: Away) -> None:
+def _only_pits(car: Car, merged: Mapping[str, Any], away: Away, rules: LapRules) -> None:
     """A car that drove no lap: it may have come in or gone out all the same."""
     now = bool(flag(merged.get("InPit")))
     if now and not car.in_pit:
-        car.visits.append(PitVisit(in_at=away.at, stint=car.stint, in_unseen=True))
+        part = None if away.part_changed else rules.part
+        car.visits.append(PitVisit(in_at=away.at, stint=car.stint, part=part, in_unseen=True))
     elif car.in_pit and not now and car.visits and car.visits[-1].out_at is None:
         car.visits[-1].out_at, car.visits[-1].out_unseen = away.at, True
     car.in_pit = now
@@ -462,7 +479,7 @@ def _visits(
         came_in = _came_in_on(numbers, opened, merged, rules)
         car.visits.append(PitVisit(in_at=away.at, lap=came_in, stint=now, part=rules.part, in_unseen=True))
         made.append(car.visits[-1])
-    elif more > 0 and not now_in and rules.race:
+    elif not now_in and (more > 0 if rules.race else left_at_once and numbers and not made):
         # A drive through the lane, or a set that is told later.
         came_in = numbers[-1] if left_at_once and numbers else None
         visit = PitVisit(in_at=away.since, out_at=away.at, lap=came_in, stint=now, in_unseen=True, out_unseen=True)
@@ -471,11 +488,9 @@ def _visits(
         made.append(visit)
     for visit in made:
         _mark_laps(car, numbers, visit, rules)
-    if left_at_once and numbers and not any(visit.out_lap == opened.number for visit in made):
-        car.laps[numbers[-1]].pit_in = True
-        car.laps[numbers[-1]].in_lane = not rules.race
-        if car.visits:
-            car.visits[-1].out_lap = opened.number
+    if left_at_once and numbers and made and made[-1].lap is None and made[-1].in_unseen:
+        made[-1].lap, made[-1].out_lap = numbers[-1], opened.number
+        _mark_laps(car, numbers, made[-1], rules)
     if spread is not None and (now > first or not made or now_in):
         _fit(car, numbers, spread)
     car.in_pit, car.stint = now_in, now

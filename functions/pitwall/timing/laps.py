@@ -475,7 +475,7 @@ def mark_pits(car: Car, lap: Lap, rules: LapRules) -> None:
         if visit.out_lap == lap.number or (out_at is not None and begun - EXIT_MS <= out_at < ended - EXIT_MS):
             lap.pit_out = True
         if visit.in_unseen:
-            in_it = visit.lap is None and visit is car.visits[-1] and car.in_pit and rules.race
+            in_it = visit.lap is None and visit is car.visits[-1] and car.in_pit
             came_in = visit.lap == lap.number or in_it
         else:
             came_in = visit.in_at is not None and begun <= visit.in_at <= ended and (rules.race or visit.in_at > begun)
@@ -484,7 +484,7 @@ def mark_pits(car: Car, lap: Lap, rules: LapRules) -> None:
             lap.in_lane = not rules.race
             lap.stint = visit.stint
             # A lap that ended in the lane may be told as late as in the next part, when the car sets out again.
-            lap.part = visit.part or lap.part
+            lap.part = visit.part or (None if visit.in_unseen else lap.part)
             visit.lap = lap.number
 
 
@@ -670,6 +670,8 @@ def _in_lane_since_it_began(car: Car, lap: OpenLap) -> bool:
 def _end_in_lane(car: Car, lap: OpenLap, rules: LapRules, touched: set[int]) -> None:
     came_in = car.visits[-1].in_at or 0
     _complete(car, lap.number, None, came_in, rules, touched)
+    if car.visits[-1].in_unseen:
+        car.laps[lap.number].ended_at = None
     settle(car, touched)
     begin(car, lap.number + 1, came_in)
     car.lap_in_lane = True

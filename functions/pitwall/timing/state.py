@@ -288,15 +288,15 @@ class SessionState:
         if lap.finished:
             before = car.laps.get(number - 1)
             reckoned = bool(lap.gaps) and before is not None and before.lost
-            if lap.lost or reckoned:
+            if lap.lost or reckoned or not all("SessionData" in self.data.gaps[n].topics for n in lap.gaps):
                 lap.statuses = self._statuses_for_certain(lap)
                 lap.doubtful = lap.doubtful or not lap.statuses
             else:
                 lap.statuses = self._statuses_between(lap.started_at, lap.ended_at)
-            lap.personal_best = bests.was_best(car, lap)
+            lap.personal_best = bests.was_best(car, lap) and not (lap.lost and self._another_lost(car, lap))
         if self.rules.race:
             self._places(number)
-        elif lap.position is None and not lap.lost:
+        elif lap.position is None and not self._ended_unseen(lap):
             lap.position = integer(self.line(car.number).get("Position"))
 
     def _places(self, number: int) -> None:
@@ -337,10 +337,26 @@ class SessionState:
                 codes.append(code)
         return codes or ([current] if current is not None else [])
 
+    @staticmethod
+    def _another_lost(car: Car, lap: Lap) -> bool:
+        """Whether a lap before one that ended in a gap did so too and has no time: it may have been the better one."""
+        if any(told.lap == lap.number for told in car.told_bests.values()):
+            return False
+        return any(
+            other.lost and other.time is None and other.number < lap.number and other.part in (None, lap.part)
+            for other in car.laps.values()
+        )
+
+    def _ended_unseen(self, lap: Lap) -> bool:
+        """Whether the place of a lap of practice or qualifying was told in a gap: it is the car's a moment later."""
+        if not lap.gaps:
+            return False
+        return lap.lost or lap.ended_at is None or lap.ended_at <= self.data.gaps[lap.gaps[-1]].ended_at
+
     def _statuses_for_certain(self, lap: Lap) -> list[str]:
         """The track's statuses on a lap of which an end fell into a gap; none if it matters when exactly that was."""
         gap = self.data.gaps[lap.gaps[-1]]
-        if "SessionData" not in gap.topics:
+        if not all("SessionData" in self.data.gaps[n].topics for n in lap.gaps):
             return []
         since = lap.started_at if lap.started_at is not None else gap.started_at
         until = lap.ended_at if lap.ended_at is not None and not lap.lost else gap.ended_at + 1
@@ -461,6 +477,8 @@ class SessionState:
         over: the session is, for certain: a car that did not take the flag ended its race on the lap it was on.
         """
         ends = [item.at for item in self.data.session_status if item.data.get("Status") == "Finished"]
+        if over:
+            self._note(change.TOWER)  # a lap that ended in the pits counts only now
         for car in self.data.cars.values():
             touched: set[int] = set()
             laps.settle(car, touched)
