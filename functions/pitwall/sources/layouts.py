@@ -6,6 +6,7 @@ What a line says is the formats' business; making messages out of records is `re
 
 from __future__ import annotations
 
+import codecs
 import heapq
 import os
 import re
@@ -18,6 +19,7 @@ from pitwall.sources.dating import dated
 from pitwall.sources.formats import LineFormat, ignore, line_format, read_records
 from pitwall.sources.json_values import read_json_values
 from pitwall.sources.lines import read_chunks, read_lines
+from pitwall.sources.literals import loads
 from pitwall.sources.offset_lines import ArchiveLines
 from pitwall.sources.pitwall_format import OwnLines, OwnRecord, parse_object_name, read_own, without_overlaps
 from pitwall.sources.record import (
@@ -135,8 +137,11 @@ class ArchiveFolder:
 
     def _whole_states(self, topics: list[str], at: int, reject: Reject) -> Iterator[Record]:
         for topic in sorted(topics, key=topic_rank):
-            for value in read_json_values(read_chunks(self._keyframes[topic], reject), reject):
-                yield Record(topic, value, at, True)
+            content = b"".join(read_chunks(self._keyframes[topic], reject)).removeprefix(codecs.BOM_UTF8)
+            try:
+                yield Record(topic, loads(content), at, True)
+            except ValueError:
+                reject("bad-json")
 
     def _file(self, topic: str, reject: Reject) -> Iterator[Record]:
         return _sane_offsets(read_records(self._files[topic], ArchiveLines(topic), reject), reject)

@@ -36,7 +36,7 @@ _CONTENT_RANGE: Final = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
 _T = TypeVar("_T")
 
 Told = Callable[[int, int | None], None]
-"""Told how many bytes of a file are there, and how many it has if that is known."""
+"""Told how many bytes of a file have come, and how many it has if that is known; as they come over the wire."""
 
 
 class Missing(Exception):
@@ -272,12 +272,13 @@ class _Download:
             self._take(response, "ab", have)
 
     def _take(self, response: httpx.Response, mode: str, have: int) -> None:
+        length = response.headers.get("Content-Length", "")
+        total = have + int(length) if length.isdecimal() else None
         with self._part.open(mode) as file:
-            for chunk in response.iter_bytes(_PROGRESS_BYTES):
+            for chunk in response.iter_bytes():
                 file.write(chunk)
-                have += len(chunk)
                 if self._told is not None:
-                    self._told(have, self._note.size)
+                    self._told(have + response.num_bytes_downloaded, total)
 
     def _at_the_end(self, response: httpx.Response, have: int) -> bool:
         """Everything was there but the end of the run that fetched it; or the file is another."""

@@ -240,21 +240,22 @@ class Archive:
         missing: list[str] = []
         for number, topic in enumerate(wanted):
             names = [name for name in (topic, INSTEAD.get(topic)) if name in listed]
-            for name in names:
-                feed = listed[name]
 
-                def of_all(have: int, size: int | None, number: int = number, name: str = name) -> None:
-                    told((number + (min(1.0, have / size) if size else 0.0)) / len(wanted), f"fetching {name}")
+            def of_all(have: int, size: int | None, number: int = number, topic: str = topic) -> None:
+                told((number + (min(1.0, have / size) if size else 0.0)) / len(wanted), f"fetching {topic}")
 
-                of_all(0, None)
+            of_all(0, None)
+            for feed in (listed[name] for name in names):
                 if (stream := self._fetched(path, feed.stream, folder, complete, of_all)) is not None:
                     streams[feed.stream.removesuffix(".jsonStream")] = stream
                     break
-                if (keyframe := self._fetched(path, feed.keyframe, folder, complete, of_all)) is not None:
-                    keyframes[name] = keyframe
-                    break
             else:
-                missing += names
+                for name in names:
+                    if (keyframe := self._fetched(path, listed[name].keyframe, folder, complete, of_all)) is not None:
+                        keyframes[name] = keyframe
+                        break
+                else:
+                    missing += names
         if not streams:
             raise NotInArchive(f"{path} has none of the feeds PitWall reads")
         layout = ArchiveFolder(streams, keyframes, AT_ONCE)
