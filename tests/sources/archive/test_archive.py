@@ -286,7 +286,7 @@ def test_progress_goes_from_nothing_to_all(archive: Archive, server: ArchiveServ
 
 
 def test_is_opened_by_the_settings(server: ArchiveServer, tmp_path: Path) -> None:
-    put(server)
+    put(server, {topic: LINES[topic] for topic in ("SessionInfo", "TimingData")})
     source = open_archive(Settings(f1_url=server.url), PATH, cache=tmp_path)
     assert (source.name, source.session) == ("archive", "4711")
     assert source.folder == tmp_path / PATH
