@@ -173,7 +173,7 @@ def _go_on(
     lap.aborted = lap.aborted or away.broken
     over = car.laps.get(lap.number - 1)
     of_the_last = over is not None and over.sectors[:2] == sectors[:2] and sectors[0] is not None
-    if sectors[2] is None and not of_the_last and not _out(merged):
+    if sectors[2] is None and not of_the_last and not out(merged):
         # What was told before the gap is of this lap; so is what is shown now that sector 3 is cleared.
         lap.sectors = [known if known is not None else now for known, now in zip(lap.sectors, sectors, strict=True)]
 
@@ -239,7 +239,7 @@ def _find(
         car.laps[number] = lap
     last = car.laps[numbers[-1]]
     of_next = _last_lap(car, last, len(numbers), line, merged, away, rules, touched)
-    if _out(merged):
+    if out(merged):
         of_next = [None, None, None]  # where it stopped the sectors of the lap before may be left
     _best_laps(car, numbers, merged, touched)
     for number in numbers:
@@ -270,7 +270,7 @@ def _last_lap(
         # Not yet at sector 1 of the next lap, or (where they do not add up) a value of the crossing is late or early.
         if _adds_up(sectors, time) and not _of_another(car, sectors):
             lap.sectors = sectors
-            _unsent_speeds(lap, merged)
+            _unsent_speeds(lap, merged, in_lane=not rules.race and bool(flag(merged.get("InPit"))))
             laps.accept(car, lap, time or 0, rules, touched)
         return [None, None, None]
     if _just_ended(car, lap, count, sectors, away):
@@ -285,8 +285,7 @@ def _last_lap(
         laps.accept(car, lap, news, rules, touched)
         if lap.time is None:
             lap.refused = None
-    if sectors[0] is not None:
-        laps.settle(car, touched)
+    laps.settle(car, touched)  # it ended long ago: the car has been through sector 1 since, or left the pits
     return sectors
 
 
@@ -332,10 +331,13 @@ def _sectors_before(known: Sectors, shown: Sectors, previous: Sectors, time: int
     return [a if a is not None or shown[i] is not None else previous[i] for i, a in enumerate(known)]
 
 
-def _unsent_speeds(lap: Lap, merged: Mapping[str, Any]) -> None:
-    """Speeds shown while the last lap's sectors are; the trap on the longest straight may be passed already."""
+def _unsent_speeds(lap: Lap, merged: Mapping[str, Any], in_lane: bool) -> None:
+    """Speeds shown while the last lap's sectors are; the trap on the longest straight may be passed already.
+
+    in_lane: the lap ended in the pit lane: the speed at the line is of one before.
+    """
     traps = merged.get("Speeds")
-    for trap in ("I1", "I2", "FL"):
+    for trap in ("I1", "I2") if in_lane else ("I1", "I2", "FL"):
         told = traps.get(trap) if isinstance(traps, dict) else None
         kph = integer(told.get("Value")) if isinstance(told, dict) else None
         if kph is not None:
@@ -357,7 +359,7 @@ def _best_laps(car: Car, numbers: Sequence[int], merged: Mapping[str, Any], touc
             laps.fill(car, lap, touched)
 
 
-def _out(merged: Mapping[str, Any]) -> bool:
+def out(merged: Mapping[str, Any]) -> bool:
     """Whether a car is out of the race, or stands."""
     return bool(flag(merged.get("Retired")) or flag(merged.get("Stopped")))
 
@@ -372,7 +374,7 @@ def _take_flag(car: Car, counter: int, merged: Mapping[str, Any], away: Away, ru
     times = [lap.time for lap in car.laps.values() if lap.time is not None]
     done = rules.total_laps is not None and counter >= rules.total_laps
     long_ago = rules.finished_at is not None and times and away.at - rules.finished_at > SLOWEST * min(times)
-    if not _out(merged) and (status & TOOK_FLAG or done or long_ago):
+    if not out(merged) and (status & TOOK_FLAG or done or long_ago):
         car.flagged = True
 
 

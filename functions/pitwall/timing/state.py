@@ -285,9 +285,12 @@ class SessionState:
         """What a lap gets from the session around it, each time it is reported."""
         lap = car.laps[number]
         bests.apply_ruling(car, lap, self.rules.race)
+        begun_in = self._gap_at(lap.started_at)
+        if begun_in is not None and begun_in not in lap.gaps:
+            lap.gaps.append(begun_in)  # its beginning was told late, and is reckoned to have been in the gap
         if lap.finished:
             before = car.laps.get(number - 1)
-            reckoned = bool(lap.gaps) and before is not None and before.lost
+            reckoned = bool(lap.gaps) and ((before is not None and before.lost) or begun_in is not None)
             if lap.lost or reckoned or not all("SessionData" in self.data.gaps[n].topics for n in lap.gaps):
                 lap.statuses = self._statuses_for_certain(lap)
                 lap.doubtful = lap.doubtful or not lap.statuses
@@ -314,9 +317,11 @@ class SessionState:
         )
         unseen = [self.data.gaps[lap.gaps[-1]].ended_at for _, lap in over if lap.lost]
         for place, (ended_at, _, _, lap) in enumerate(crossed, start=1):
-            place += sum(1 for gap_ended_at in unseen if gap_ended_at <= ended_at)
-            if lap.position != place:
-                lap.position = place
+            known: int | None = place + sum(1 for gap_ended_at in unseen if gap_ended_at <= ended_at)
+            if unseen and self._gap_at(ended_at) is not None:
+                known = None  # told late: it may have been before or after those unseen
+            if lap.position != known:
+                lap.position = known
                 self._note(change.LAP, number)
 
     def _statuses_between(self, start: int | None, end: int | None) -> list[str]:
@@ -346,6 +351,15 @@ class SessionState:
             other.lost and other.time is None and other.number < lap.number and other.part in (None, lap.part)
             for other in car.laps.values()
         )
+
+    def _gap_at(self, at: int | None) -> int | None:
+        """The gap an instant fell into."""
+        if at is None:
+            return None
+        for number, gap_told in enumerate(self.data.gaps):
+            if gap_told.started_at < at <= gap_told.ended_at:
+                return number
+        return None
 
     def _ended_unseen(self, lap: Lap) -> bool:
         """Whether the place of a lap of practice or qualifying was told in a gap: it is the car's a moment later."""
@@ -488,6 +502,9 @@ class SessionState:
                     laps.end_early(car, self.rules, min(ends), touched)
             elif over and self.data.finished_at is not None:
                 laps.end_early(car, self.rules, self.data.finished_at, touched)
+            for number in touched:
+                if not car.laps[number].finished and self._gap_at(car.laps[number].ended_at) is not None:
+                    car.laps[number].ended_at = None  # that it was over by then is all that is known
             self._lap_changes(car, touched)
             self._note(change.DRIVER, car.number)
 
@@ -705,9 +722,12 @@ class SessionState:
                 for lap in car.laps.values()
                 if number in lap.gaps and lap.number in car.told and gaps.incomplete(lap, self.rules.race)
             ]
-            lap = car.open
-            if lap is not None and number in lap.gaps and not self.data.gaps[number].merged:
-                told.append(lap.number)
+            under_way = car.open
+            if under_way is not None and number in under_way.gaps and under_way.number not in car.laps:
+                # Never heard of again; or stopped, and nobody knows whether before the flag, on a lap, or after it.
+                stood = not self.rules.race and self.data.finished_at is not None and gaps.out(self.line(car.number))
+                if not self.data.gaps[number].merged or (stood and under_way.started_at is None):
+                    told.append(under_way.number)
             if told:
                 found[car.number] = sorted(told)
         return found
