@@ -265,10 +265,11 @@ def test_a_standby_that_has_just_connected_is_not_ready() -> None:
 
 
 class Noting:
-    """A calendar that notes what it is told; the first time it cannot be reached."""
+    """A calendar that notes what it is told; the first time it cannot be reached. more: whether a session is due."""
 
-    def __init__(self) -> None:
+    def __init__(self, more: bool = False) -> None:
         self.told: list[tuple[str, str]] = []
+        self._more = more
         self._reached = False
 
     def live(self, key: str, session: SessionDocument) -> None:
@@ -277,8 +278,9 @@ class Noting:
             raise Unavailable("nobody answers")
         self.told.append(("live", key))
 
-    def over(self, key: str) -> None:
+    def over(self, key: str) -> bool:
         self.told.append(("over", key))
+        return self._more
 
 
 def status(name: str, at: int) -> Message:
@@ -329,7 +331,7 @@ def test_the_next_sessions_info_ends_one_session_and_begins_the_other(
     assert calendar.told == [("live", "7001"), ("over", "7001"), ("live", "7002")]
     documents = deliver()
     assert laps_of(documents).keys() >= clean(race).keys()
-    assert documents["sessions/7002"]["name"] == "Sprint"
+    assert (firestore.document("sessions/7002").get().to_dict() or {})["name"] == "Sprint"
     assert (firestore.document("sessions/7001/live/feed").get().to_dict() or {})["state"] == "ended"
     assert (firestore.document("sessions/7002/live/feed").get().to_dict() or {})["state"] == "live"
 
@@ -362,3 +364,65 @@ def test_timing_after_the_end_keeps_a_session_open() -> None:
     reducer.offer(Message("TimingData", {"Lines": {"1": {"Position": "1"}}}, START + 50_000))
     assert not is_over(reducer, START + 100_000, UNSET, quiet_s=60.0, late_s=3_600.0)
     assert is_over(reducer, START + 110_000, UNSET, quiet_s=60.0, late_s=3_600.0)
+
+
+def test_nothing_is_published_of_a_session_that_is_over_while_the_next_one_is_awaited(
+    settings: Settings, project: str, database: Database, firestore: firestore_api.Client, deliver: Any
+) -> None:
+    """Half an hour before a session the feed still tells of the one before, which the archive may have corrected."""
+    race = little_race()
+    later = race[-1].at + 600_000
+    before = [message._replace(at=race[-1].at, snapshot=True) for message in (race[0], race[1], race[-2])]
+    following = {**race[0].data, "Key": 7002, "Name": "Sprint", "Path": "2031/a/c/"}
+    line = {"Lines": {"1": {"Position": "1", "NumberOfLaps": 1}}}
+    gap_in_between = Message("Heartbeat", {"Utc": "x"}, later - 60_000)
+    begins = [Message("SessionInfo", following, later), Message("TimingData", line, later + 5_000)]
+    source = Saying(FeedStatus("live"), *before, gap_in_between, *begins)
+    lease = Lease(database, "f1", "here", ttl_s=10.0)
+    held = lease.acquire("broadcast", 60.0)
+    assert held is not None
+    calendar = Noting()
+    stopping = threading.Event()
+    held_by = Holder(
+        settings,
+        database,
+        lease,
+        held,
+        Opened(source, 1.0, rewindable=False),
+        calendar=calendar,
+        closed="7001",
+        stopping=stopping,
+    )
+    thread = threading.Thread(target=held_by.run, args=(time.monotonic() + 60,))
+    thread.start()
+    until(lambda: ("live", "7002") in calendar.told, "the calendar's telling")
+    time.sleep(2.0)
+    stopping.set()
+    thread.join(30)
+    assert ("live", "7001") not in calendar.told
+    assert deliver() == {}
+    assert (firestore.document("sessions/7002").get().to_dict() or {})["name"] == "Sprint"
+    assert database.read(["checkpoints/7001"])["checkpoints/7001"].fields is None
+
+
+def test_the_holder_stays_after_a_session_when_the_next_one_is_due(
+    settings: Settings, project: str, database: Database
+) -> None:
+    race = little_race()
+    end = race[-1].at
+    source = Saying(*race, status("Finalised", end), Message("Heartbeat", {"Utc": "x"}, end + 400_000))
+    lease = Lease(database, "f1", "here", ttl_s=10.0)
+    held = lease.acquire("broadcast", 60.0)
+    assert held is not None
+    calendar = Noting(more=True)
+    stopping = threading.Event()
+    opened = Opened(source, 1.0, rewindable=False)
+    held_by = Holder(settings, database, lease, held, opened, calendar=calendar, stopping=stopping)
+    outcomes: list[str] = []
+    thread = threading.Thread(target=lambda: outcomes.append(held_by.run(time.monotonic() + 60)))
+    thread.start()
+    until(lambda: ("over", "7001") in calendar.told, "the calendar's telling")
+    time.sleep(0.5)
+    stopping.set()
+    thread.join(30)
+    assert outcomes == ["handed-over"]

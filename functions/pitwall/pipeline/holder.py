@@ -49,6 +49,9 @@ AGAIN_S: Final = 0.5
 """Pause after a renewal that Firestore did not answer."""
 
 
+ASK_S: Final = 60.0
+"""How often it is asked, after a session is over, whether the next one is still to come."""
+
 _TOLD: Final = ("name", "type", "start_date", "end_date", "gmt_offset", "archive_path")
 """Fields of a session that a calendar is told of when they change."""
 
@@ -61,8 +64,8 @@ class SessionCalendar(Protocol):
     def live(self, key: str, session: SessionDocument) -> None:
         """The feed is on this session."""
 
-    def over(self, key: str) -> None:
-        """It is finalised and quiet."""
+    def over(self, key: str) -> bool:
+        """It is finalised and quiet. Whether another session is to be polled now; asked again from time to time."""
 
 
 def is_over(reducer: Reducer, now: int | None, end: datetime | UnsetType, quiet_s: float, late_s: float) -> bool:
@@ -103,14 +106,17 @@ class Holder:
         session: str = "",
         stopping: Event | None = None,
         calendar: SessionCalendar | None = None,
+        closed: str = "",
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """reader: one that has been keeping what a live feed sent since before the lease was acquired.
 
         reopen: opens the source once more, for a live feed of which too little was kept. session: the one to expect of
         a feed that has not told its session yet. stopping: set to have it let go.
-        calendar: told which session is on and which is over; then this instance leaves. Without one a live feed is held
-        from session to session.
+        calendar: told which session is on and which is over; when no other is to be polled then, this instance leaves.
+        Without one a live feed is held from session to session. closed: key of a session that is over, of which the
+        feed goes on telling until the next one begins: nothing is published of it any more, for the archive may have
+        corrected it meanwhile.
         """
         self._settings = settings
         self._database = database
@@ -121,9 +127,12 @@ class Holder:
         self._stopping = stopping or Event()
         self._calendar = calendar
         self._told: tuple[str, SessionDocument] | None = None
-        self._over = ""
-        self._telling: Future[None] | None = None
-        self._to_tell: deque[Callable[[], None]] = deque()
+        self._closed = closed
+        self._over = closed
+        self._telling: Future[bool | None] | None = None
+        self._to_tell: deque[Callable[[], bool | None]] = deque()
+        self._leave = False
+        self._ask_at = float("inf")
         self._monotonic = monotonic
         self._checkpoints = Checkpoints(database, held.epoch)
         checkpoint, reducer = self._known_state()
@@ -206,7 +215,7 @@ class Holder:
     def _known_state(self) -> tuple[Checkpoint, Reducer] | tuple[None, None]:
         """Where the holder before was, if that can be known. Raises Unavailable."""
         key = self._held.session_key
-        checkpoint = self._checkpoints.load(key) if key else None
+        checkpoint = self._checkpoints.load(key) if key and key != self._closed else None
         if checkpoint is None or checkpoint.source != self._held.source:
             return None, None
         try:
@@ -361,6 +370,8 @@ class Holder:
 
     def _publish(self, ticks: list[Tick]) -> None:
         for tick in ticks:
+            if tick.session == self._closed:
+                continue
             if not self._lease.held:
                 raise LeaseLost("the lease ran out before it was renewed")
             self._seq += 1
@@ -381,7 +392,7 @@ class Holder:
 
     def _publish_raw(self) -> None:
         batch = self._raw.take()
-        if batch is not None and self._lease.held:
+        if batch is not None and self._lease.held and self._reducer.session != self._closed:
             self._raw_seq += 1
             session = self._reducer.session
             self._publisher.publish(
@@ -402,7 +413,7 @@ class Holder:
             return
         key, before = self._reducer.session, self._told
         self._told = key, session
-        if (calendar := self._calendar) is None:
+        if (calendar := self._calendar) is None or key == self._closed:
             return
         if before is not None and before[0] != key:
             self._to_tell.append(lambda: calendar.over(before[0]))
@@ -416,8 +427,9 @@ class Holder:
         if self._telling is not None and self._telling.done():
             telling, self._telling = self._telling, None
             try:
-                telling.result()
+                more = telling.result()
                 self._to_tell.popleft()
+                self._leave = more is False
             except Unavailable as error:
                 log("WARNING", "the schedule could not be written, trying again", detail=str(error)[:300])
         if self._telling is None and self._to_tell:
@@ -433,9 +445,11 @@ class Holder:
             log("INFO", "the session is over", feed=self._settings.feed, session=key)
             self._reducer.set_feed("ended")
             self._publish(self._reducer.finish())
-            if (calendar := self._calendar) is not None:
-                self._to_tell.append(lambda: calendar.over(key))
-        return self._calendar is not None and not self._to_tell
+            self._ask_at = self._monotonic()
+        if (calendar := self._calendar) is not None and self._monotonic() >= self._ask_at and not self._to_tell:
+            self._ask_at = self._monotonic() + ASK_S
+            self._to_tell.append(lambda: calendar.over(key))
+        return self._leave and not self._to_tell
 
     # -- lease and checkpoint --------------------------------------------------------------
 
@@ -469,13 +483,18 @@ class Holder:
             session, saving = self._saving
             self._saving = None
             self._saved(session, saving)
-        if self._waiting is None and self._saving is None and now >= self._save_at and self._reducer.session:
+        if self._waiting is None and self._saving is None and now >= self._save_at and self._to_save:
             self._save_at = now + self._settings.checkpoint_s
             self._waiting = self._checkpoint(finished=False)
         if self._waiting is not None and self._saving is None and self._publisher.acknowledged(self._waiting.covered):
             waiting, self._waiting = self._waiting, None
             save = self._beside.submit(self._checkpoints.save, waiting.session, waiting.checkpoint)
             self._saving = waiting.session, save
+
+    @property
+    def _to_save(self) -> bool:
+        """Whether there is a session to go on with."""
+        return self._reducer.session not in ("", self._closed)
 
     def _saved(self, session: str, saving: Future[int]) -> None:
         try:
@@ -517,7 +536,7 @@ class Holder:
             self._renewing.exception()
         while self._lease.held:
             try:
-                if last.session:
+                if self._to_save:
                     self._checkpoints.save(last.session, last.checkpoint)
             except TooLarge as error:
                 log("ERROR", "the checkpoint is too large", reason="checkpoint-too-large", detail=str(error))
