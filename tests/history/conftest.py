@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 from google.cloud import firestore as firestore_api
 from google.cloud import pubsub_v1
@@ -50,6 +50,7 @@ class Race:
     """A simulated race and what its archive makes of it: fields by path, without those that are of the moment."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         write_recording(for_minutes(4, 5, telemetry=False), path)
         source = open_recording(path)
         self.session = source.session
@@ -65,31 +66,10 @@ class Race:
         heard = self.messages[: int(count * 0.4)] + self.messages[int(count * 0.5) :]
         return [message._replace(cursor=n) for n, message in enumerate(heard)]
 
-    def write_archive(self, root: Path) -> None:
-        """Writes the race as F1's archive has it, with the index of its season, under `root`/static."""
-        start = self.messages[0].at
-        streams: dict[str, list[bytes]] = {}
-        for message in self.messages:
-            seconds, ms = divmod(message.at - start, 1000)
-            offset = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{ms:03d}"
-            data = message.data
-            if message.topic == "SessionInfo":
-                data = {**data, "ArchiveStatus": {"Status": "Complete"}}
-            streams.setdefault(message.topic, []).append(offset.encode() + orjson.dumps(data))
-        info = next(message.data for message in self.messages if message.topic == "SessionInfo")
-        folder = root / "static" / info["Path"]
-        folder.mkdir(parents=True)
-        feeds = {}
-        for topic, lines in streams.items():
-            feeds[topic] = {"KeyFramePath": f"{topic}.json", "StreamPath": f"{topic}.jsonStream"}
-            (folder / f"{topic}.jsonStream").write_bytes(b"\xef\xbb\xbf" + b"\r\n".join(lines) + b"\r\n")
-        (folder / "SessionInfo.json").write_bytes(orjson.dumps({**info, "ArchiveStatus": {"Status": "Complete"}}))
-        (folder / "Index.json").write_bytes(orjson.dumps({"Feeds": feeds}))
-        keys = ("Key", "Type", "Name", "StartDate", "EndDate", "GmtOffset", "Path")
-        session = {key: info[key] for key in keys if key in info}
-        season = {"Year": 2026, "Meetings": [{**info["Meeting"], "Sessions": [session]}]}
-        (root / "static" / "2026").mkdir(exist_ok=True)
-        (root / "static" / "2026" / "Index.json").write_bytes(orjson.dumps(season))
+    @cached_property
+    def heard(self) -> dict[str, dict[str, Any]]:
+        """What is stored of the race `with_a_hole`."""
+        return play(Played(self.with_a_hole(), self.session), "f1", lambda _: None)[0].documents
 
 
 @pytest.fixture(scope="package")

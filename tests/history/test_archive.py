@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import threading
 from argparse import Namespace
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from google.cloud import firestore as firestore_api
 
+from local.archive import ArchiveServer
 from pitwall.documents import paths
 from pitwall.history.archive import Step, main, parser, select
-from pitwall.history.reconcile import play
 from pitwall.message import Message
 from pitwall.pipeline.database import Database
 from pitwall.pipeline.store import Versioned, VersionedStore
@@ -126,19 +123,11 @@ def test_a_session_is_filled_in_and_final_and_then_skipped(
 
 
 @pytest.fixture
-def served(race: Race, tmp_path: Path) -> Iterator[Archive]:
+def served(race: Race) -> Iterator[Archive]:
     """The race as an archive behind a real server, without the pause between requests that F1's is given."""
-    race.write_archive(tmp_path)
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
-            """Says nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))) as server:
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        with Archive(f"http://127.0.0.1:{server.server_port}/static/", requests_per_s=1_000.0) as archive:
-            yield archive
-        server.shutdown()
+    with ArchiveServer() as server, Archive(server.static_url, requests_per_s=1_000.0) as archive:
+        server.add(race.path)
+        yield archive
 
 
 @pytest.mark.e2e
@@ -151,9 +140,8 @@ def test_a_session_recorded_live_is_corrected_over_http(
     writing: Writing,
 ) -> None:
     """The archive's instants come from its offsets, live's from the messages: they are the same ones."""
-    heard = play(Played(race.with_a_hole(), race.session), "f1", lambda _: None)[0].documents
     feed = {"at": datetime.now(UTC), "source": "f1", "state": "ended", "reconnects": 0, "gatedTopics": []}
-    live = {**heard, paths.live(race.session, "feed"): feed}
+    live = {**race.heard, paths.live(race.session, "feed"): feed}
     VersionedStore(database).write([Versioned(path, fields, 2 << 32) for path, fields in live.items()])
     with writing() as pushed:
         assert main(["2026", "Ardenmoor", "Race"], served) == 0
@@ -161,7 +149,7 @@ def test_a_session_recorded_live_is_corrected_over_http(
     assert unlike(after, race.archived.documents) == []
     assert after[paths.session(race.session)]["final"] is True
     written = sum(len(envelope.documents) for envelope in pushed.envelopes)
-    differed = set(unlike(heard, race.archived.documents, sources=True)) & race.archived.documents.keys()
+    differed = set(unlike(race.heard, race.archived.documents, sources=True)) & race.archived.documents.keys()
     assert written == len(differed | {paths.session(race.session)})
 
 
@@ -180,15 +168,15 @@ def test_interrupted_it_goes_on_where_it_was_when_called_again(
     race: Race, env: None, firestore: firestore_api.Client, writing: Writing, tmp_path: Path
 ) -> None:
     archive, report = OfTests(race, interrupted="9022"), tmp_path / "report.json"
-    words = ["2031", "2", "--all-sessions", "--report", str(report)]
+    words = ["2031", "2", "--report", str(report)]
     with writing():
         assert main(words, archive) == 130
         states = [entry["state"] for entry in json.loads(report.read_text())["sessions"]]
-        assert states == ["done", "done", "interrupted"]
+        assert states == ["done", "interrupted"]
         job = firestore.document("jobs/archive-9022").get().to_dict() or {}
         assert job["state"] == "waiting"
         assert main(words, archive) == 0
-    assert [entry["state"] for entry in json.loads(report.read_text())["sessions"]] == ["skipped", "skipped", "done"]
+    assert [entry["state"] for entry in json.loads(report.read_text())["sessions"]] == ["skipped", "done"]
     assert final(firestore, "9022")
 
 
@@ -263,3 +251,21 @@ def test_without_a_project_it_says_so(
 def test_which_sessions_are_meant(words: list[str], chosen: str) -> None:
     options: Namespace = parser().parse_args(words)
     assert [session.key[2:] for session in select(SEASON, options)] == chosen.split()
+
+
+@pytest.mark.e2e
+def test_a_session_of_f1s_own_archive_is_filled_in(
+    env: None, static_archive: Path, firestore: firestore_api.Client, writing: Writing
+) -> None:
+    """The Azerbaijan sprint of 2023: 17 laps, Pérez before Leclerc and Verstappen."""
+    with (
+        ArchiveServer([static_archive]) as server,
+        Archive(server.static_url, requests_per_s=1_000.0) as archive,
+        writing(),
+    ):
+        assert main(["2023", "Baku", "Sprint"], archive) == 0
+    after = stored(firestore, "9069")
+    assert after["sessions/9069"]["final"] is True
+    places = {after[f"sessions/9069/drivers/{number}"]["position"]: number for number in ("11", "16", "1")}
+    assert places == {1: "11", 2: "16", 3: "1"}
+    assert max(fields["lap"] for path, fields in after.items() if "/laps/" in path) == 17

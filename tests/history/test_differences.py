@@ -215,6 +215,16 @@ def test_what_only_live_knew_and_nothing_contradicts_is_kept(path: str, key: str
     assert differences(archive, before, live=True) == []
 
 
+def test_an_archive_that_knows_who_drove_and_not_how_corrects_only_who() -> None:
+    """As Bahrain 2023's in the pieces of F1's archive that there are."""
+    archive, before = archived(DRIVER, without="TimingData TimingAppData"), stored(DRIVER)
+    archive.documents[DRIVER] |= {"fullName": "Somebody Else", "pitStops": [], "stints": [], "status": "running"}
+    del archive.documents[DRIVER]["bestLapMs"], archive.documents[DRIVER]["position"]
+    assert one(archive, before) == {**to_fields(EXAMPLES[DRIVER]), "fullName": "Somebody Else"}
+    assert differences(archive._replace(documents={}), before, live=True) == []
+    assert len(differences(archive, {}, live=False)) == 1
+
+
 def test_of_a_map_that_nothing_contradicts_single_keys_are_kept() -> None:
     archive, before = archived(SESSION), stored(SESSION)
     del archive.documents[SESSION]["meeting"]["officialName"]

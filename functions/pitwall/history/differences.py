@@ -44,7 +44,7 @@ _TYRES: Final = frozenset({"TimingAppData"})
 _OWNERS: Final[dict[str, frozenset[str]]] = {
     "timing": _TIMING,
     "tyres": _TIMING,
-    "driver": _TIMING,
+    "driver": _TIMING | {"DriverList"},
     "lap": _TIMING,
     "entries": frozenset({"DriverList"}),
     "raceControl": frozenset({"RaceControlMessages"}),
@@ -80,7 +80,10 @@ _KEPT_WITHOUT: Final[dict[str, tuple[tuple[frozenset[str], frozenset[str]], ...]
         (frozenset({"WeatherData"}), frozenset({"weather"})),
         (_TIMING | {"SessionData"}, frozenset({"qualifying"})),
     ),
-    "driver": ((_TYRES, frozenset({"stints"})),),
+    "driver": (
+        (_TYRES, frozenset({"stints"})),
+        (_TIMING, frozenset({"position", "laps", "bestLapMs", "bestLap", "bestByPart", "pitStops", "status"})),
+    ),
     "tyres": ((_TYRES, frozenset({"compound", "age", "new", "stint"})),),
     "lap": (
         (_TYRES, frozenset({"stint", "compound", "tyreAge", "tyreNew"})),
@@ -145,7 +148,7 @@ def differences(archived: Archived, stored: Mapping[str, Fields], *, live: bool)
             left = _unfilled(before, archived.topics)
             if left != before:
                 found.append(Difference(path, kind, left, before))
-        elif kind in ("driver", "lap", *SERIES) and _told(kind, archived.topics):
+        elif kind in ("driver", "lap", *SERIES) and _told("lap" if kind == "driver" else kind, archived.topics):
             found.append(Difference(path, kind, None, before))
     return sorted(found, key=lambda difference: difference.path)
 
@@ -183,6 +186,9 @@ def corrected(kind: str, stored: Fields | None, archived: Fields, topics: frozen
     value: Fields = _with_stored_instants(stored, archived)
     if kind == "session":
         value["final"] = stored.get("final", False)
+    if kind == "driver":
+        known = {stop.get("lap"): stop for stop in stored.get("pitStops", ())}
+        value["pitStops"] = [_pit_stop(known.get(stop.get("lap"), {}), stop, topics) for stop in archived["pitStops"]]
     records = _RECORDS.get(kind)
     if records is None:
         _complete(kind, stored, value, topics)
@@ -193,9 +199,6 @@ def corrected(kind: str, stored: Fields | None, archived: Fields, topics: frozen
     if kind == "lap":
         for number, lap in value["drivers"].items():
             _lap_time(_mapping(_mapping(stored.get("drivers")).get(number)), lap, live=live)
-    elif kind == "driver":
-        known = {stop.get("lap"): stop for stop in stored.get("pitStops", ())}
-        value["pitStops"] = [_pit_stop(known.get(stop.get("lap"), {}), stop, topics) for stop in archived["pitStops"]]
     return value
 
 
