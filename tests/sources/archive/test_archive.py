@@ -158,7 +158,7 @@ def test_feed_that_is_listed_and_not_there_is_named(archive: Archive, server: Ar
 
 def with_keyframe_only(server: ArchiveServer, topic: str) -> None:
     put(server)
-    files = {name: {"KeyFramePath": f"{name}.json", "StreamPath": f"{name}.jsonStream"} for name in LINES}
+    files = {name: {"KeyFramePath": f"{name}.json", "StreamPath": f"{name}.jsonStream"} for name in {*LINES, topic}}
     put_json(server, f"{PATH}Index.json", {"Feeds": files})
     server.hide(f"*/{topic}.jsonStream")
 
@@ -174,10 +174,18 @@ def test_who_and_what_come_from_a_keyframe_before_everything_else(archive: Archi
 
 
 def test_state_at_the_end_comes_from_a_keyframe_after_everything_else(archive: Archive, server: ArchiveServer) -> None:
+    put_json(server, f"{PATH}TeamRadio.json", {"Captures": []})
+    with_keyframe_only(server, "TeamRadio")
+    last = list(archive.open(PATH).messages())[-1]
+    assert (last.topic, last.snapshot, last.at) == ("TeamRadio", True, at("12:01:29.500"))
+
+
+def test_last_report_is_not_taken_for_the_weather_of_the_session(archive: Archive, server: ArchiveServer) -> None:
     put_json(server, f"{PATH}WeatherData.json", {"AirTemp": "19.0"})
     with_keyframe_only(server, "WeatherData")
-    last = list(archive.open(PATH).messages())[-1]
-    assert (last.topic, last.snapshot, last.at) == ("WeatherData", True, at("12:01:29.500"))
+    source = archive.open(PATH)
+    assert (source.keyframes, source.missing) == ((), ("WeatherData",))
+    assert "WeatherData" not in {message.topic for message in source.messages()}
 
 
 def test_session_info_of_a_keyframe_tells_session_and_time(archive: Archive, server: ArchiveServer) -> None:

@@ -32,8 +32,24 @@ TELEMETRY: Final = {
 INSTEAD: Final = {"TimingData": "TimingDataF1"}
 """A topic of older years by which another one is replaced where that is missing."""
 
+KEYFRAME_WILL_DO: Final = frozenset(
+    {
+        "SessionInfo",
+        "DriverList",
+        "SessionData",
+        "LapCount",
+        "TimingAppData",
+        "RaceControlMessages",
+        "TeamRadio",
+        "PitStopSeries",
+    }
+)
+"""Topics whose state at the end still says all they said: their keyframe is read where their stream is missing.
+
+Of the others it would be worse than nothing: a last report as all of a session's weather, a last lap as all laps."""
+
 AT_ONCE: Final = frozenset({"SessionInfo", "DriverList"})
-"""Topics whose keyframe alone will do from the beginning: who and what. A keyframe is the state at the end."""
+"""Those of them that are read before everything else, who and what; the others after, when it is true."""
 
 FILES: Final = {
     topic: f"{topic}.z" if topic in TELEMETRY else topic for topic in (*USED, *TELEMETRY, *INSTEAD.values())

@@ -19,7 +19,7 @@ from typing import Final, Self
 
 from pitwall.settings import Settings
 from pitwall.sources.archive.errors import ArchiveError, ArchiveNotComplete, NotInArchive
-from pitwall.sources.archive.feeds import AT_ONCE, FILES, INSTEAD, TELEMETRY, USED
+from pitwall.sources.archive.feeds import AT_ONCE, FILES, INSTEAD, KEYFRAME_WILL_DO, TELEMETRY, USED
 from pitwall.sources.archive.fetch import Fetcher, Missing
 from pitwall.sources.archive.index import ArchivedFeed, ArchivedSession, only, read_feeds, read_season, search
 from pitwall.sources.layouts import ArchiveFolder
@@ -38,8 +38,8 @@ _SESSION_PATH: Final = re.compile(r"(\d{4})/(?!\.)[^/\\?#%]+/(?!\.)[^/\\?#%]+/")
 class ArchiveSource(RecordingSource):
     """A session of the archive, fetched. `Archive.open` and `open_archive` make them.
 
-    archive_path: under the archive's root. folder: where its files are. keyframes: topics of which the archive has
-    nothing but the state at the end. missing: topics the session's index has and the server has not.
+    archive_path: under the archive's root. folder: where its files are. keyframes: topics of which nothing
+    but the state at the end was there. missing: topics that the session's index has, and of which nothing was there.
     """
 
     name = "archive"
@@ -250,7 +250,7 @@ class Archive:
                     streams[feed.stream.removesuffix(".jsonStream")] = stream
                     break
             else:
-                for name in names:
+                for name in names if topic in KEYFRAME_WILL_DO else ():
                     if (keyframe := self._fetched(path, listed[name].keyframe, folder, complete, of_all)) is not None:
                         keyframes[name] = keyframe
                         break
