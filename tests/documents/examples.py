@@ -24,6 +24,7 @@ from pitwall.documents.live import (
     TyreLine,
     TyresDocument,
 )
+from pitwall.documents.schedule import EventDocument, ScheduleDocument, ScheduledSession
 from pitwall.documents.session import (
     Circuit,
     Clock,
@@ -129,6 +130,29 @@ LAP = Lap(
     time_source="feed",
 )
 
+SPRINT = ScheduledSession(
+    session_key="9845",
+    year=2025,
+    round=21,
+    meeting="São Paulo Grand Prix",
+    location="São Paulo",
+    type="Race",
+    name="Sprint",
+    start_date=datetime(2025, 11, 8, 14, 0, tzinfo=UTC),
+    end_date=datetime(2025, 11, 8, 15, 0, tzinfo=UTC),
+    gmt_offset="-03:00:00",
+    archive_path="2025/2025-11-09_Sao_Paulo_Grand_Prix/2025-11-08_Sprint/",
+)
+CANCELLED = ScheduledSession(
+    year=2025,
+    meeting="São Paulo Grand Prix",
+    type="Practice",
+    name="Practice 2",
+    start_date=AT,
+    end_date=WRITTEN_AT,
+    cancelled=True,
+)
+
 EXAMPLES: dict[str, Document] = {
     "sessions/9845": SESSION,
     "sessions/9845/live/timing": TowerDocument(at=AT, lines={"44": TOWER_LINE, "1": TowerLine(p=1)}),
@@ -184,6 +208,21 @@ EXAMPLES: dict[str, Document] = {
                 )
             },
         ),
+    ),
+    "schedule/f1": ScheduleDocument(at=AT, live=SPRINT, last=SPRINT, next=SPRINT, upcoming=[SPRINT]),
+    "seasons/2025/events/21": EventDocument(
+        at=AT,
+        year=2025,
+        round=21,
+        name="São Paulo Grand Prix",
+        official_name="FORMULA 1 MSC CRUISES GRANDE PRÊMIO DE SÃO PAULO 2025",
+        meeting_key="1273",
+        country="Brazil",
+        location="São Paulo",
+        format="sprint_qualifying",
+        start_date=SPRINT.start_date,
+        end_date=SPRINT.end_date,
+        sessions=[SPRINT, CANCELLED],
     ),
 }
 """A document of each kind by its path, as the poller publishes it: without `v` and `writtenAt`."""

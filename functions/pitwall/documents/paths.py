@@ -20,6 +20,7 @@ from pitwall.documents.live import (
     TowerDocument,
     TyresDocument,
 )
+from pitwall.documents.schedule import EventDocument, ScheduleDocument
 from pitwall.documents.session import (
     GapDocument,
     RaceControlDocument,
@@ -69,6 +70,8 @@ KINDS: tuple[Kind, ...] = (
     Kind("teamRadio", "sessions/{session}/teamRadio/{n}", TeamRadioDocument),
     Kind("gap", "sessions/{session}/gaps/{n}", GapDocument),
     Kind("job", "jobs/{id}", JobDocument),
+    Kind("schedule", "schedule/{feed}", ScheduleDocument),
+    Kind("event", "seasons/{year}/events/{round}", EventDocument),
 )
 
 _BY_SHAPE: dict[tuple[str | None, ...], Kind] = {
@@ -148,6 +151,16 @@ def job(kind: str, key: str) -> str:
 
 def schedule(feed: str) -> str:
     return f"schedule/{feed}"
+
+
+def event(year: int, round_: str) -> str:
+    """`round_`: of the season, or `testing-1`, or `cancelled-<name>`."""
+    return f"seasons/{year}/events/{round_}"
+
+
+def events(year: int) -> str:
+    """The collection of `event`."""
+    return f"seasons/{year}/events"
 
 
 def lease(feed: str) -> str:
