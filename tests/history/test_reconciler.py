@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import flask
 import pytest
+from flask import Flask
 from google.cloud import firestore as firestore_api
 
+from main import reconciler
 from pitwall.documents import paths
+from pitwall.documents.encoding import from_fields
+from pitwall.documents.schedule import ScheduleDocument
 from pitwall.history.reconciler import Look, look
 from pitwall.pipeline.database import Database
 from pitwall.pipeline.publisher import Publisher
@@ -24,15 +30,23 @@ HOUR = timedelta(hours=1)
 def was(race: Race, firestore: firestore_api.Client) -> Callable[..., None]:
     """Says in the schedule that the race was the last session, and when it ended."""
 
-    def say(ago: timedelta = HOUR) -> None:
+    def say(ago: timedelta = HOUR, **others: Any) -> None:
         ended = datetime.now(UTC) - ago
         last = {
             "sessionKey": race.session,
             "archivePath": "2031/a/b/",
+            "year": 2031,
+            "meeting": "Ardenmoor Grand Prix",
+            "type": "Race",
+            "name": "Race",
             "startDate": ended - 2 * HOUR,
             "endDate": ended,
+            **others,
         }
-        firestore.document("schedule/f1").set({"last": last, "upcoming": [], "v": 1})
+        known = {key: value for key, value in last.items() if value is not None}
+        schedule = {"at": ended, "last": known, "upcoming": [], "v": 1}
+        assert isinstance(from_fields("schedule/f1", schedule), ScheduleDocument)
+        firestore.document("schedule/f1").set(schedule)
 
     return say
 
@@ -43,10 +57,14 @@ class Archive:
     def __init__(self, race: Race, error: Exception | None = None) -> None:
         self._race = race
         self.error = error
-        self.asked = 0
+        self.paths: list[str] = []
+
+    @property
+    def asked(self) -> int:
+        return len(self.paths)
 
     def __call__(self, settings: Settings, path: str) -> Any:
-        self.asked += 1
+        self.paths.append(path)
         if self.error is not None:
             raise self.error
         return self._race.source()
@@ -71,7 +89,7 @@ def job(firestore: firestore_api.Client, race: Race) -> dict[str, Any]:
     return firestore.document(f"jobs/archive-{race.session}").get().to_dict() or {}
 
 
-@pytest.mark.parametrize("schedule", [None, {"upcoming": [], "v": 1}])
+@pytest.mark.parametrize("schedule", [None, {"at": datetime.now(UTC), "upcoming": []}, {"last": "?"}])
 def test_without_a_last_session_it_reads_one_document(
     race: Race, firestore: firestore_api.Client, looks: Looks, schedule: dict[str, Any] | None
 ) -> None:
@@ -90,6 +108,28 @@ def test_a_final_session_costs_two_reads_and_none_of_the_archive(
     archive = Archive(race)
     found, reads = looks(archive)
     assert (found.state, reads, archive.asked) == ("final", 2, 0)
+
+
+def test_the_path_the_feed_told_goes_before_the_calendars(
+    race: Race, firestore: firestore_api.Client, looks: Looks, was: Callable[..., None]
+) -> None:
+    archive = Archive(race, ArchiveNotComplete("still generating"))
+    was()
+    looks(archive)
+    firestore.document(paths.session(race.session)).set({"archivePath": "2031/c/d/", "v": 1})
+    looks(archive)
+    was(archivePath=None)
+    looks(archive)
+    assert archive.paths == ["2031/a/b/", "2031/c/d/", "2031/c/d/"]
+
+
+@pytest.mark.parametrize("unknown", ["archivePath", "sessionKey"])
+def test_a_session_of_which_nobody_knows_where_its_archive_is_is_left(
+    race: Race, looks: Looks, was: Callable[..., None], unknown: str
+) -> None:
+    archive = Archive(race)
+    was(**{unknown: None})
+    assert (looks(archive)[0].state, archive.asked) == ("nothing-to-do", 0)
 
 
 def test_it_waits_for_the_archive_and_then_corrects_the_session(
@@ -149,3 +189,23 @@ def test_while_the_session_is_polled_it_waits(
     firestore.document("leases/f1").set(held)
     found, _ = looks(Archive(race))
     assert (found.state, "still polling" in found.detail) == ("waiting", True)
+
+
+@pytest.mark.parametrize("body", [b"{}", b"", b'{"feed":"f1"}'])
+def test_cloud_scheduler_is_answered_what_came_of_it(
+    settings: Settings, firestore: firestore_api.Client, capsys: pytest.CaptureFixture[str], body: bytes
+) -> None:
+    with Flask("reconciler").test_request_context("/", method="POST", data=body):
+        answer = reconciler(flask.request)
+    assert (answer.status_code, answer.get_json()) == (200, {"state": "nothing-to-do", "feed": "f1"})
+    (line,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (line["message"], line["state"], line["firestoreReads"]) == ("looked for the archive", "nothing-to-do", 1)
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b'{"feed":"kart-x"}'])
+def test_another_feed_or_no_json_is_a_bad_request(
+    settings: Settings, firestore: firestore_api.Client, body: bytes
+) -> None:
+    with Flask("reconciler").test_request_context("/", method="POST", data=body):
+        answer = reconciler(flask.request)
+    assert (answer.status_code, answer.content_type) == (400, "application/problem+json")

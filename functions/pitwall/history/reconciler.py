@@ -14,9 +14,11 @@ from typing import Any, Final, Literal
 import msgspec
 import orjson
 from flask import Request, Response
+from msgspec import UnsetType
 
 from pitwall.documents import paths
-from pitwall.documents.encoding import rfc3339
+from pitwall.documents.encoding import InvalidDocument, from_fields, rfc3339
+from pitwall.documents.schedule import ScheduleDocument, ScheduledSession
 from pitwall.history.job import Job, JobLost, JobRunning
 from pitwall.history.reconcile import KIND, Implausible, NotStored, StillPolled, reconcile
 from pitwall.pipeline.database import Database, Stored, Unavailable
@@ -65,20 +67,25 @@ def look(
     """One look at the last session of the feed. publisher: makes one, if it is needed. Raises Unavailable."""
     schedule_path = paths.schedule(settings.feed)
     schedule = database.read([schedule_path])[schedule_path]
-    last = (schedule.fields or {}).get("last")
-    if not isinstance(last, dict) or "sessionKey" not in last or "archivePath" not in last:
+    last = _last(schedule_path, schedule)
+    if last is None or isinstance(last.session_key, UnsetType):
         return Look("nothing-to-do", settings.feed)
-    key, now = str(last["sessionKey"]), schedule.read_at
+    key, now = last.session_key, schedule.read_at
     session_path = paths.session(key)
     session = database.read([session_path])[session_path]
-    if (session.fields or {}).get("final") is True:
+    fields = session.fields or {}
+    if fields.get("final") is True:
         return Look("final", settings.feed, key)
+    # The feed itself tells the path while the session is on; the calendar may not know it yet.
+    path = fields.get("archivePath") or last.archive_path
+    if not isinstance(path, str):
+        return Look("nothing-to-do", settings.feed, key, "nobody knows where its archive will be")
     again_at = rfc3339(now + LOOK_AGAIN)
-    if now > _ended(last, session, now) + GIVE_UP:
+    if now > _ended(last, fields, now) + GIVE_UP:
         return _give_up(settings, database, key)
     held = publisher()
     try:
-        report = reconcile(settings, database, held, open_source(settings, str(last["archivePath"])))
+        report = reconcile(settings, database, held, open_source(settings, path))
     except (ArchiveNotComplete, NotInArchive) as error:
         detail = f"{error}; looks again at {again_at}"
         Job.wait(database, KIND, key, "waiting", detail)
@@ -92,9 +99,23 @@ def look(
     return Look("reconciled", settings.feed, key, report.line)
 
 
-def _ended(last: dict[str, Any], session: Stored, now: datetime) -> datetime:
+def _last(path: str, schedule: Stored) -> ScheduledSession | None:
+    """The session that was over last, if there was one."""
+    if schedule.fields is None:
+        return None
+    try:
+        document = from_fields(path, schedule.fields)
+    except InvalidDocument as error:
+        log("ERROR", "the schedule cannot be read", reason="invalid-document", detail=str(error)[:500])
+        return None
+    if not isinstance(document, ScheduleDocument) or isinstance(document.last, UnsetType):
+        return None
+    return document.last
+
+
+def _ended(last: ScheduledSession, session: dict[str, Any], now: datetime) -> datetime:
     """When the session was over: what the calendar says or, of one that lasted longer, what was last heard of it."""
-    told = (last.get("endDate"), (session.fields or {}).get("at"))
+    told = (last.end_date, session.get("at"))
     return max((at for at in told if isinstance(at, datetime) and at <= now), default=now)
 
 
