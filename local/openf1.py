@@ -112,6 +112,7 @@ class _Reading:
         self._rows = Rows(session, 0, 0)
         self._segments: dict[tuple[str, int], list[list[int | None]]] = defaultdict(lambda: [[], [], []])
         self._looked_at = 0
+        self._touched: set[str] = set()
         self._intervals_at: dict[str, int] = {}
         self._places: dict[str, int] = {}
 
@@ -134,8 +135,11 @@ class _Reading:
             return
         if message.topic == "TimingData":
             for number, line in (data.get("Lines") or {}).items():
-                if isinstance(line, dict):
+                if isinstance(line, dict) and number.isdecimal():
+                    self._touched.add(number)
                     self._line(number, line, at)
+        elif message.topic == "TimingAppData":
+            self._touched.update(number for number in data.get("Lines") or {} if number.isdecimal())
         elif message.topic == "RaceControlMessages":
             for index, _ in items(data.get("Messages")):
                 if (item := self._state.data.race_control.get(index)) is not None:
@@ -159,7 +163,7 @@ class _Reading:
 
     def _line(self, number: str, line: dict[str, Any], at: int) -> None:
         car = self._state.data.cars.get(number)
-        if car is None or not number.isdecimal():
+        if car is None:
             return
         place = integer(self._state.line(number).get("Position"))
         if place is not None and self._places.get(number) != place:
@@ -202,9 +206,9 @@ class _Reading:
         info = state.data.topics.get("SessionInfo")
         if isinstance(info, dict):
             self._session(info)
-        for number, car in state.data.cars.items():
-            if not number.isdecimal():
-                continue
+        cars = state.data.cars
+        touched, self._touched = self._touched, set()
+        for number, car in cars.items() if whole else [(n, cars[n]) for n in touched if n in cars]:
             for lap in self._laps(car, 0 if whole else max(car.laps, default=0) - RECENT_LAPS):
                 self._put("laps", (number, lap["lap_number"]), at, lap)
             for stint in _stints(car):
@@ -248,7 +252,7 @@ class _Reading:
         if lap_open is None or car.lap_in_lane or (lap_open.started_at is None and not any(lap_open.sectors)):
             return
         start = self._left_at(car, lap_open.started_at, None)
-        out = start != lap_open.started_at or any(visit.out_at == start for visit in car.visits)
+        out = start is not None and any(visit.out_at is not None and visit.out_at >= start for visit in car.visits)
         yield self._lap(car, lap_open.number, start, None, lap_open.sectors, lap_open.speeds, out)
 
     def _left_at(self, car: Car, start: int | None, end: int | None) -> int | None:

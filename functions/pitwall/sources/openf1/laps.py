@@ -21,8 +21,11 @@ from pitwall.sources.openf1.rows import duration_ms, instant, lap_time, seconds,
 
 Reject = Callable[[str], None]
 
-PATIENCE_MS: Final = 45_000
-"""So long after its end a lap's counter is told, though sector 1 of the next lap has not come."""
+PATIENCE_MS: Final = 90_000
+"""So long after its end a lap's counter is told, though sector 1 of the next lap has not come: a stop and a slow
+sector. While a red flag stops the session nobody drives one, so that time does not count."""
+LAST_MS: Final = 20_000
+"""The same of a lap that no other follows: its time may still come."""
 SHORTEST_MS: Final = 15_000
 """No lap is shorter than this."""
 SPEEDS: Final = {"I1": "i1_speed", "I2": "i2_speed", "ST": "st_speed"}
@@ -48,7 +51,8 @@ class Around:
     """What a car's laps depend on beside its own rows. Instants in ms.
 
     now: the feed's. final: nothing more is to come. started_at: start of the race. flag_at: the chequered flag of a
-    race. gap_at: a car's gap and interval as a delta of its line, at an instant.
+    race. resumed_at: when the session last went on; None while it is stopped. gap_at: a car's gap and interval as a
+    delta of its line, at an instant.
     """
 
     race: bool
@@ -56,6 +60,7 @@ class Around:
     final: bool
     started_at: int | None
     flag_at: int | None
+    resumed_at: int | None
     gap_at: Callable[[str, int], dict[str, Any]]
 
 
@@ -222,6 +227,8 @@ class CarLaps:
             yield from self._sectors(lap, end)
             if following is None or following.start is None:
                 if around.final and end is not None:
+                    # Nothing follows it and nothing will: the car came in on it.
+                    yield from self._fact(lap, "in", self._in_at(lap, end, end, None), {"InPit": True})
                     yield from self._fact(lap, "end", end, self._ending(lap))
                 return
             pit = self._pit_before(following.start)
@@ -282,9 +289,12 @@ class CarLaps:
 
     def _is_over(self, lap: Lap, following: Lap | None, end: int, around: Around) -> bool:
         """Whether all that can be expected of a lap has come."""
-        if around.final or around.now - end >= PATIENCE_MS or (around.race and lap.number in self.pits):
+        if around.final or (around.race and lap.number in self.pits):
             return True
-        return following is not None and following.sectors[0] is not None
+        if following is not None and following.sectors[0] is not None and not (around.race and following.pit_out):
+            return True
+        patience = PATIENCE_MS if following is not None else LAST_MS
+        return around.resumed_at is not None and around.now - max(end, around.resumed_at) >= patience
 
     def _sectors(self, lap: Lap, end: int | None) -> Iterator[Fact]:
         first, second, third = lap.sectors
@@ -398,7 +408,7 @@ class CarLaps:
             latest = end - 1 if end is not None else out_at - 1
             return max(start + 1, min(out_at - pit.lane, latest))
         known = [sector for sector in lap.sectors[:2] if sector is not None]
-        seen = end - 1 if end is not None and end < out_at else start + sum(known) + 1
+        seen = end - 1 if end is not None and end <= out_at else start + sum(known) + 1
         return max(start + 1, min(seen, out_at - 1))
 
     # -- tyres -----------------------------------------------------------------------------
@@ -453,9 +463,11 @@ class CarLaps:
                 continue
             if number > 1 and stint.lap_start > self._crossed + 1:
                 continue
-            before = self.laps.get(stint.lap_start)
-            at = before.start if before is not None and before.start is not None else around.now
-            yield from self._stint(stint, stint.lap_start - 1, at + 1)
+            first = self.laps.get(stint.lap_start)
+            at = around.now
+            if first is not None and first.start is not None and number not in self._stints_told:
+                at = first.start + 1
+            yield from self._stint(stint, stint.lap_start - 1, at)
 
     def _stint(self, stint: Stint, lap: int, at: int) -> Iterator[Fact]:
         if self._stints_told.get(stint.number) == stint[2:]:

@@ -90,11 +90,10 @@ class Session:
         self._cars: dict[str, CarLaps] = {}
         self._statuses = Statuses(self.race, text(row.get("session_type")) == "Qualifying")
         self._opened = False
-        self._entered = False
         self._gridded = False
         self._before_start: list[tuple[int, str, int]] = []
         self._meeting: Row = {}
-        self._flag: tuple[int, bool] | None = None
+        self._flag_at: int | None = None
         self._gaps: dict[str, list[tuple[int, str | None, str | None]]] = defaultdict(list)
         self._gaps_told: dict[str, int] = {}
         self._placed: dict[str, tuple[int, int]] = {}
@@ -102,6 +101,7 @@ class Session:
         self._radio: dict[tuple[Any, ...], int] = {}
         self._path = ""
         self._lap = 1
+        self._lap_begun: int | None = None
         self._bests: dict[tuple[str, str], int] = {}
         self._holders: dict[str, str] = {}
         self._lost: list[tuple[str, dict[str, Any]]] = []
@@ -154,13 +154,14 @@ class Session:
         met = bool(self._fresh["meetings"])
         if met:
             self._meeting = self._fresh["meetings"][-1]
-        if not self._opened:
+        opens = not self._opened
+        if opens:
             self._opened = True
             out += self._opening()
         elif met or self._fresh["sessions"]:
             self.row = self._fresh["sessions"][-1] if self._fresh["sessions"] else self.row
             out.append(Message("SessionInfo", self._session_info(), self.newest))
-        out += self._entries()
+        out += self._entries(self._opens() if opens else self.newest)
         out += self._said(now)
         out += self._grid()
         out += self._intervals()
@@ -170,7 +171,8 @@ class Session:
             now=now,
             final=final,
             started_at=self._statuses.started_at,
-            flag_at=self._flag[0] if self._flag is not None and self.race else None,
+            flag_at=self._flag_at if self.race else None,
+            resumed_at=None if self._statuses.session == "Aborted" else self._statuses.resumed_at,
             gap_at=self._gap_at,
         )
         facts: list[Fact | Message] = []
@@ -271,7 +273,7 @@ class Session:
         ]
         return min(dated, default=instant(self.row, "date_start") or self.newest)
 
-    def _entries(self) -> list[Message]:
+    def _entries(self, at: int) -> list[Message]:
         """Who drives, and cars first heard of now."""
         out = []
         entries = {
@@ -281,11 +283,10 @@ class Session:
             if (number := racing_number(row)) is not None
         }
         if entries:
-            out.append(Message("DriverList", entries, self._opens() if not self._entered else self.newest))
-            self._entered = True
+            out.append(Message("DriverList", entries, at))
         if self._fresh["cars"]:
             lines = {row["number"]: self._first_line(row["number"]) for row in self._fresh["cars"]}
-            out.append(Message("TimingData", {"Lines": lines}, self.newest))
+            out.append(Message("TimingData", {"Lines": lines}, at))
         return out
 
     def _session_info(self) -> dict[str, Any]:
@@ -331,8 +332,8 @@ class Session:
             finished_at = at
             if said.get("Flag") == "CHEQUERED":
                 finished_at = self._winner_at(at) if self.race else at
-                if self._flag is None:
-                    self._flag = (finished_at, True)
+                if self._flag_at is None:
+                    self._flag_at = finished_at
             out += _messages(self._statuses.heard(said, at, finished_at, start is not None))
         if waiting and start is not None:
             out += _messages(self._statuses.start(start))
@@ -423,12 +424,16 @@ class Session:
     def _lap_counts(self, around: Around) -> list[Message]:
         """The lap the leader is on: the highest any car has begun."""
         out: list[Message] = []
+        if self._flag_at is not None and self._lap_begun is not None and self._lap_begun >= self._flag_at and self.race:
+            # The winner's lap after the flag, which was not known to have fallen.
+            self._lap, self._lap_begun = self._lap - 1, None
+            out.append(Message("LapCount", {"CurrentLap": self._lap}, self._flag_at))
         while self.race:
             starts = [lap.start for car in self._cars.values() if (lap := car.laps.get(self._lap + 1)) is not None]
             begun = min((start for start in starts if start is not None), default=None)
             if begun is None or (around.flag_at is not None and begun >= around.flag_at):
                 break
-            self._lap += 1
+            self._lap, self._lap_begun = self._lap + 1, begun
             out.append(Message("LapCount", {"CurrentLap": self._lap}, begun))
         return out
 

@@ -26,6 +26,9 @@ NAMES: Final = {
     VIRTUAL_ENDING: "VSCEnding",
 }
 
+RESTARTS: Final = ("ROLLING START", "STANDING START")
+"""Said half a minute after a race goes on: the better sign, the green light, was not sent (São Paulo 2025)."""
+
 
 class Told(NamedTuple):
     """A change: its instant (ms), and the payloads that tell it, by topic."""
@@ -50,6 +53,8 @@ class Statuses:
         self.part = 0
         """Part of qualifying, 0 before the first and outside qualifying."""
         self.started_at: int | None = None
+        self.resumed_at = 0
+        """When the session last went on, 0 before it began."""
 
     def opening(self, at: int) -> Told:
         """What stands before anything was said."""
@@ -87,6 +92,8 @@ class Statuses:
             told += self._new_track(RED, at)
         elif "PIT EXIT OPEN" in said:
             told += self._green_light(at, start_known)
+        elif said in RESTARTS and self.session == "Aborted":
+            told += self._new_session("Started", at)
         elif flag in ("CLEAR", "GREEN") and scope == "Track":
             self._yellow.clear()
             told += self._new_track(CLEAR, at)
@@ -142,6 +149,8 @@ class Statuses:
             return []
         if status == "Started" and self.started_at is None:
             self.started_at = at
+        if status == "Started":
+            self.resumed_at = at
         self.session = status
         series = self._status_series(at, SessionStatus=status)
         return [Told(at, {"SessionStatus": {"Status": status}, "SessionData": series})]
