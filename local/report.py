@@ -46,6 +46,8 @@ class Tally:
         """The last summary of the last holder."""
         self.outcome = ""
         """How the last holder let go; empty while it holds."""
+        self.session_over = False
+        """Whether a holder has said that the live feed's session is over."""
         self.problems: Counter[str] = Counter()
 
     def forget_warm_up(self) -> None:
@@ -74,6 +76,8 @@ class Tally:
         elif process == "recorder" and "object" in entry:
             self.delivered += 1
             self.recorded.add(entry["object"])
+        elif process in self._pollers and message == "the session is over":
+            self.session_over = True
         elif process in self._pollers and "messages" in entry and entry.get("epoch", -1) >= self.held.get("epoch", 0):
             # Each poller has a log of its own, so what an earlier holder said may be read after a later one's words.
             self.held = dict(entry)

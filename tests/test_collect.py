@@ -423,6 +423,26 @@ def test_after_a_session_the_next_tick_is_waited_for(
     assert collector.health()["state"] == "stopped"
 
 
+def test_between_sessions_a_tick_costs_one_read(
+    project: str,
+    database: Database,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reads: list[Any] = []
+    read = database.read
+    monkeypatch.setattr(database, "read", lambda paths, only=(): reads.append(list(paths)) or read(paths, only))
+    source = Fake()
+    settings = Settings(project=project, instance="here", source="f1")
+    collector = Collector(settings, database, tick_s=0.05, open_source=source.open)
+    thread = threading.Thread(target=collector.run)
+    thread.start()
+    wait_for(lambda: len(reads) >= 3, "three ticks")
+    collector.stop()
+    thread.join(10)
+    assert (reads[:3], source.opened) == ([["schedule/f1"]] * 3, 0)
+    assert not collector.failed
+
+
 def test_nobody_is_ready_before_the_first_invocation(project: str, firestore_emulator: Emulator) -> None:
     settings = Settings(project=project, instance="here", source="fake")
     collector = Collector(settings, Database.__new__(Database))
