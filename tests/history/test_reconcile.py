@@ -452,6 +452,22 @@ def test_an_archive_that_would_take_most_laps_away_is_not_believed(
     assert stored(firestore, race.session) == before
 
 
+def test_an_archive_without_timing_takes_no_lap_away(
+    race: Race,
+    settings: Settings,
+    database: Database,
+    firestore: firestore_api.Client,
+    publisher_of: Callable[..., Publisher],
+    store_live: Callable[..., None],
+    writing: Writing,
+) -> None:
+    store_live(race, race.archived.documents)
+    untimed = [message for message in race.messages if message.topic not in ("TimingData", "TimingAppData")]
+    with writing():
+        assert correct(settings, database, publisher_of(), Played(untimed, race.session)).final
+    assert unlike(stored(firestore, race.session), race.archived.documents) == []
+
+
 def test_a_dry_run_tells_and_touches_nothing(
     race: Race,
     settings: Settings,

@@ -136,7 +136,7 @@ def differences(archived: Archived, stored: Mapping[str, Fields], *, live: bool)
     found = []
     for path, fields in archived.documents.items():
         kind = kind_of(path).name
-        if not _told(kind, archived.topics):
+        if not tells(kind, archived.topics):
             continue
         before = own(stored[path]) if path in stored else None
         wanted = corrected(kind, before, fields, archived.topics, live=live)
@@ -148,21 +148,21 @@ def differences(archived: Archived, stored: Mapping[str, Fields], *, live: bool)
             left = _unfilled(before, archived.topics)
             if left != before:
                 found.append(Difference(path, kind, left, before))
-        elif kind in ("driver", "lap", *SERIES) and _told("lap" if kind == "driver" else kind, archived.topics):
+        elif kind in ("driver", "lap", *SERIES) and tells("lap" if kind == "driver" else kind, archived.topics):
             found.append(Difference(path, kind, None, before))
     return sorted(found, key=lambda difference: difference.path)
 
 
-def _told(kind: str, topics: frozenset[str]) -> bool:
-    """Whether the archive says anything about a kind of document."""
+def tells(kind: str, topics: frozenset[str]) -> bool:
+    """Whether an archive with these topics says anything about a kind of document."""
     return kind not in OF_THE_MOMENT and (kind == "session" or not _OWNERS[kind].isdisjoint(topics))
 
 
 def _unfilled(gap: Fields, topics: frozenset[str]) -> Fields | None:
     """What a gap still lacks once the archive has given what it has; None: nothing."""
-    if not _told("lap", topics):
+    if not tells("lap", topics):
         return gap
-    series = [name for name in gap.get("series", ()) if name in SERIES and not _told(name, topics)]
+    series = [name for name in gap.get("series", ()) if name in SERIES and not tells(name, topics)]
     return {**gap, "laps": {}, "series": series} if series else None
 
 
@@ -184,6 +184,8 @@ def corrected(kind: str, stored: Fields | None, archived: Fields, topics: frozen
         )
         return stored if same else archived
     value: Fields = _with_stored_instants(stored, archived)
+    if "at" in stored and any(owners.isdisjoint(topics) for owners, _ in _KEPT_WITHOUT.get(kind, ())):
+        value["at"] = max(stored["at"], value["at"])  # of a document of which live knew more
     if kind == "session":
         value["final"] = stored.get("final", False)
     if kind == "driver":
