@@ -138,6 +138,7 @@ def test_a_session_recorded_live_is_corrected_over_http(
     database: Database,
     firestore: firestore_api.Client,
     writing: Writing,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The archive's instants come from its offsets, live's from the messages: they are the same ones."""
     feed = {"at": datetime.now(UTC), "source": "f1", "state": "ended", "reconnects": 0, "gatedTopics": []}
@@ -148,6 +149,7 @@ def test_a_session_recorded_live_is_corrected_over_http(
     after = stored(firestore, race.session)
     assert unlike(after, race.archived.documents) == []
     assert after[paths.session(race.session)]["final"] is True
+    assert "    laps/1 car " in capsys.readouterr().out, "the first corrections are printed"
     written = sum(len(envelope.documents) for envelope in pushed.envelopes)
     differed = set(unlike(race.heard, race.archived.documents, sources=True)) & race.archived.documents.keys()
     assert written == len(differed | {paths.session(race.session)})
@@ -185,7 +187,9 @@ def test_a_dry_run_stores_nothing(
 ) -> None:
     assert main(["2031", "2", "Race", "--dry-run"], OfTests(race)) == 0
     assert stored(firestore, "9022") == {}
-    assert "lap 44 added" in capsys.readouterr().out
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "compared" in line]
+    assert "lap 44 added" in line
+    assert line.endswith("not final")
 
 
 def test_again_compares_what_is_final_once_more(

@@ -36,6 +36,8 @@ DONE, SOME_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 PRACTICE: Final = "Practice"
 Step = Callable[[float, str], None]
 _NOT_WORTH_A_LINE: Final = ("looking", "fetched", "comparing", "making", "done")
+_SHOWN: Final = 3
+"""Corrections of each kind of document that are printed; the report has more."""
 _FETCHED: Final = 0.5
 """Part of a session's work that is done once its files are there."""
 TYPES: Final = (PRACTICE, "Qualifying", "Race")
@@ -72,10 +74,21 @@ class Entry(Struct, rename="camel", omit_defaults=True):
     report: Report | None = None
 
     @property
-    def line(self) -> str:
+    def text(self) -> str:
+        """What became of it, in a line, and the first few corrections below."""
         if self.state == "skipped":
             return f"{self.name}: final already (--again compares it once more)"
-        return f"{self.name}: {self.report.line if self.report is not None else f'{self.state}: {self.error}'}"
+        if self.report is None:
+            return f"{self.name}: {self.state}: {self.error}"
+        return "\n".join((f"{self.name}: {self.report.line}", *self._corrections()))
+
+    def _corrections(self) -> Iterator[str]:
+        """The first few of what was stored and is otherwise now."""
+        for told in self.report.result.changes.values() if self.report is not None else ():
+            corrections = [example for example in told.examples if not example.endswith(" added")]
+            yield from (f"    {example}" for example in corrections[:_SHOWN])
+            if len(corrections) > _SHOWN:
+                yield "    ..."
 
 
 class Shown:
@@ -144,7 +157,7 @@ class Backfill:
                 else:
                     entry = self._one(session, shown)
                 self.entries.append(entry)
-                shown.end(entry.line)
+                shown.end(entry.text)
                 if entry.state == "interrupted":
                     return INTERRUPTED
         return SOME_FAILED if any(entry.state == "failed" for entry in self.entries) else DONE
