@@ -41,6 +41,14 @@ def reconciler(request: Request) -> Any:
     return run(request)
 
 
+@functions_framework.http
+def schedule(request: Request) -> Any:
+    """Cloud Scheduler's target once a day: the season's calendar, and what is to be polled."""
+    from pitwall.history.calendar import run
+
+    return run(request)
+
+
 @functions_framework.errorhandler(404)
 def not_found(error: NotFound) -> Any:
     """For a path that the framework gives to no function, as one with a newline in it."""

@@ -45,8 +45,8 @@ class ScheduleDocument(Document, kw_only=True):
 class EventDocument(Document, kw_only=True):
     """`seasons/{year}/events/{round}`: a meeting and its sessions. Public.
 
-    Testing has ids of its own (`testing-1`), and so has a meeting that was cancelled (`cancelled-<name>`), as rounds are
-    counted without it. `v` counts the changes: no poller writes this document.
+    Testing has ids of its own (`testing-1`), and so has a meeting that was cancelled (`cancelled-<name>`), as rounds
+    are counted without it. `v` counts the changes: no poller writes this document.
     """
 
     year: int

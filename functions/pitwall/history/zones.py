@@ -1,8 +1,8 @@
 """Time zones of the places Formula 1 goes to, because neither source of the calendar can be relied on for offsets.
 
 FastF1 has one offset for a whole weekend, F1's index one for each session and now and then a wrong one (Brazil 2019).
-Both tell the time on the circuit's clocks right, so the offset is taken from the time zone database, unless what is told
-is too far from it to be a matter of daylight saving: then the meeting has been moved to a place that is not known here.
+Both tell the time on the circuit's clocks right, so the offset is taken from the time zone database, unless what is
+told is too far from it to be a matter of daylight saving: then the meeting has been moved to a place not known here.
 """
 
 from __future__ import annotations
