@@ -585,7 +585,9 @@ class OpenF1Server:
 
     def _noted(self, request: web.Request, response: web.Response) -> web.Response:
         with_token = "Authorization" in request.headers
-        self.asked.append(Asked(self._monotonic(), request.path_qs, response.status, with_token))
+        query = unquote_plus(request.rel_url.raw_query_string)
+        path = f"{request.path}?{query}" if query else request.path
+        self.asked.append(Asked(self._monotonic(), path, response.status, with_token))
         return response
 
     def _selected(self, table: str, query: str) -> list[Row]:

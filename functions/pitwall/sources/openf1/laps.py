@@ -3,7 +3,7 @@
 A row of `laps` grows: it appears when the lap begins, its sectors and its time come as they are driven, some of it
 seconds later. What of it can be told is told as a `Fact`, with the instant at which it happened:
 
-- The lap counter is told last, when sector 1 of the next lap has come (or long enough has passed): only then is it
+- The lap counter is told last, when a sector of the next lap has come (or long enough has passed): only then is it
   known whether the lap ended in the pit lane, and whether its time is still to come. Sectors and time need not wait.
 - Outside a race the time of a lap waits for the next one, which says whether the car came in.
 - What is amended later than that is counted `amended-too-late`; a session read as history has it.
@@ -291,7 +291,8 @@ class CarLaps:
         """Whether all that can be expected of a lap has come."""
         if around.final or (around.race and lap.number in self.pits):
             return True
-        if following is not None and following.sectors[0] is not None and not (around.race and following.pit_out):
+        driven = following is not None and (any(following.sectors) or following.time is not None)
+        if driven and following is not None and not (around.race and following.pit_out):
             return True
         patience = PATIENCE_MS if following is not None else LAST_MS
         return around.resumed_at is not None and around.now - max(end, around.resumed_at) >= patience
