@@ -34,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     run = own.add_parser("run", help="a simulated race through the whole pipeline, shown as a timing tower")
     run.add_argument("--recording", type=Path, help="play this instead of a simulated race")
     run.add_argument("--speed", type=_speed, default=10.0, help="times real time, or max (default 10)")
+    run.add_argument("--export", type=Path, metavar="DIR", help="write documents.jsonl into this folder")
     run.add_argument("--seed", type=int, default=1, help="of the simulated race (default 1)")
     run.set_defaults(call=commands.run)
 
@@ -57,7 +58,11 @@ def parser() -> argparse.ArgumentParser:
     up = own.add_parser("up", help="the stack without a replay, to work against")
     up.add_argument("--api-port", type=int, default=8080, help="port of the HTTP API (default 8080, 0 for any)")
     up.add_argument("--firestore-port", type=int, default=8081, help="port of Firestore (default 8081, 0 for any)")
-    up.add_argument("--source", default="", help="what the poller reads, as in PITWALL_SOURCE")
+    reads = up.add_mutually_exclusive_group()
+    reads.add_argument("--source", default="", help="what the poller reads, as in PITWALL_SOURCE")
+    reads.add_argument(
+        "--hub", type=Path, metavar="PATH", help="a recording played to it as the live feed, over a socket"
+    )
     up.add_argument("--speed", type=_speed, default=1.0, help="times real time, or max (default 1)")
     up.set_defaults(call=commands.up)
     return top

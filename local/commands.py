@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import orjson
@@ -21,7 +21,11 @@ from local.replay import Replay
 from local.simulator import quick_race, write_recording
 from local.stack import Ports, Stack
 from pitwall.documents.paths import kind_of
+from pitwall.settings import SettingsError
 from pitwall.sources.recording import open_recording
+
+if TYPE_CHECKING:
+    from local.live import LiveFeed
 
 CACHE = Path(__file__).resolve().parents[1] / ".cache"
 SIMULATOR_VERSION = 1
@@ -103,18 +107,23 @@ def _simulated(seed: int) -> Path:
 
 
 def run(options: argparse.Namespace) -> int:
-    """`run`: plays a race, shows the tower, prints what was stored; stays up on a terminal."""
+    """`run`: plays a race as the live feed, shows the tower, prints what was stored; stays up on a terminal."""
     from local.tower import LiveTower, PlainTower, listening  # only `run` draws
 
     path = options.recording or _simulated(options.seed)
     session = open_recording(path).session
     on_terminal = sys.stdout.isatty()
+    live = options.speed != float("inf")
     tower = LiveTower(options.speed) if on_terminal else PlainTower()
     _print("starting the local stack ...")
+    if not live:
+        _print("A live feed has a clock: at full speed the poller reads the recording itself.")
 
     def announce(stack: Stack) -> None:
         _print(f"API           {stack.api_url}/sessions/current")
         _print(f"Firestore     {stack.emulators.env['FIRESTORE_EMULATOR_HOST']} (project {stack.project})")
+        if live:
+            _print(f"live feed     {stack.settings.f1_url}/signalrcore")
         _print(f"playing       {path.name} at {_speed_text(options.speed)}")
         showing.enter_context(tower)
         showing.enter_context(listening(stack.project, session, tower.on_change))
@@ -132,7 +141,7 @@ def run(options: argparse.Namespace) -> int:
 
     with ExitStack() as showing:
         try:
-            Replay(path, options.speed, on_up=announce, stay=stay).run()
+            Replay(path, options.speed, live=live, export_to=options.export, on_up=announce, stay=stay).run()
         except KeyboardInterrupt:
             showing.close()
             if not on_terminal:
@@ -168,15 +177,36 @@ def _curl(stack: Stack, *, try_them: bool) -> None:
 def up(options: argparse.Namespace) -> int:
     """`up`: the stack, until Ctrl-C."""
     ports = Ports(api=options.api_port, firestore=options.firestore_port)
-    stack = Stack(source=options.source, speed=options.speed, env={"PITWALL_CORS_ORIGINS": "*"}, ports=ports)
-    _print("starting the local stack ...")
-    with stack:
+    with ExitStack() as using:
+        feed = _live_feed(options, using) if options.hub else None
+        _print("starting the local stack ...")
+        stack = using.enter_context(
+            Stack(
+                source=options.source if feed is None else feed.source,
+                speed=options.speed,
+                env={"PITWALL_CORS_ORIGINS": "*", **({} if feed is None else feed.env)},
+                ports=ports,
+            )
+        )
         _print(f"API           {stack.api_url}/sessions/current")
         for name, server in stack.functions.items():
             _print(f"{name:<13} {server.url}")
+        if feed is not None:
+            _print(f"live feed     {feed.url}/signalrcore plays {options.hub.name} at {_speed_text(options.speed)}")
         _print(f"logs          {stack.logs}\n\nFor an app or a script beside it:\n")
         for name, value in stack.env.items():
             _print(f"export {name}={value}")
         _print("\nThe stack stays up until Ctrl-C.")
+        if feed is not None:
+            feed.play()
         while True:
             time.sleep(3600)
+
+
+def _live_feed(options: argparse.Namespace, using: ExitStack) -> LiveFeed:
+    from local.live import LiveFeed  # only where something is played live
+
+    open_recording(options.hub)
+    if options.speed == float("inf"):
+        raise SettingsError("a live feed has a clock: --hub needs a --speed that is a number")
+    return using.enter_context(LiveFeed(options.hub, options.speed))

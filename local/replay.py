@@ -1,8 +1,9 @@
 """Plays a recording through the whole pipeline and waits until all of it is delivered.
 
 Scheduler tick, poller, Pub/Sub push, writer and recorder, Firestore: nothing is left out and nothing
-is asked of the functions that a cloud would not ask. What is known of a run comes from their structured
-logs (`local.report`) and from listening in (`local.probe`).
+is asked of the functions that a cloud would not ask. The poller reads the recording itself, or it reads the live feed
+that a hub makes of it (`local.hub`). What is known of a run comes from the functions' structured logs
+(`local.report`) and from listening in (`local.probe`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local import cost, export
 from local.chaos import PollerKiller
@@ -23,6 +24,9 @@ from local.report import Tally, report
 from local.stack import Ports, Stack
 from pitwall.message import Message
 from pitwall.sources.recording import RecordingSource, open_recording
+
+if TYPE_CHECKING:
+    from local.live import LiveFeed
 
 TICK_S = 1.0
 """Seconds between two ticks of a scheduler job: a minute in the cloud, short here so that a killed poller is missed
@@ -82,8 +86,9 @@ class Scan(threading.Thread):
 class Replay:
     """One recording, played once. Use `run` inside nothing else: it brings its own stack.
 
-    speed: times real time, math.inf for as fast as it goes. chaos: seed, or None. on_progress: called a few times
-    a second. on_up: called with the running stack before the first message. stay: called with it once all is delivered.
+    speed: times real time, math.inf for as fast as it goes. live: through a hub, as F1's live feed; that one has a
+    clock, so the speed is finite then. chaos: seed, or None. on_progress: called a few times a second. on_up: called
+    with the running stack before the first message. stay: called with it once all is delivered.
     """
 
     path: Path
@@ -95,6 +100,7 @@ class Replay:
     stay: Callable[[Stack, dict[str, Any]], None] | None = None
     logs: Path | None = None
     ports: Ports = field(default_factory=Ports)
+    live: bool = False
     result: dict[str, Any] = field(default_factory=dict)
 
     def run(self) -> dict[str, Any]:
@@ -102,16 +108,19 @@ class Replay:
         source = open_recording(self.path)
         scan = Scan(source)
         scan.start()
-        stack = Stack(
-            source=f"recording:{self.path.resolve()}",
-            speed=self.speed,
-            tick_s=None,
-            chaos=self.chaos,
-            logs=self.logs,
-            env={"PITWALL_CORS_ORIGINS": "*"},
-            ports=self.ports,
-        )
-        with stack, ExitStack() as using:
+        with ExitStack() as using:
+            feed = self._live_feed(using) if self.live else None
+            stack = using.enter_context(
+                Stack(
+                    source=f"recording:{self.path.resolve()}" if feed is None else feed.source,
+                    speed=self.speed,
+                    tick_s=None,
+                    chaos=self.chaos,
+                    logs=self.logs,
+                    env={"PITWALL_CORS_ORIGINS": "*", **({} if feed is None else feed.env)},
+                    ports=self.ports,
+                )
+            )
             watch = using.enter_context(Watch(stack.project, source.session))
             tap = using.enter_context(Tap(stack, watch.follow))
             if self.on_up is not None:
@@ -121,11 +130,15 @@ class Replay:
             per_driver = scan.finished()
             killer = None
             if self.chaos is not None:
-                feed = stack.settings.feed
-                killer = using.enter_context(PollerKiller(stack, feed, self.chaos, after_s=KILL_AFTER_S))
+                killer = using.enter_context(PollerKiller(stack, stack.settings.feed, self.chaos, after_s=KILL_AFTER_S))
             began = time.monotonic()
-            using.enter_context(stack.ticking(stack.settings.feed, TICK_S))
-            self._wait(stack, tally, tap, watch, scan)
+            ticks = using.enter_context(stack.ticking(stack.settings.feed, TICK_S))
+            if feed is not None:
+                feed.play()
+                began = time.monotonic()
+            self._wait(
+                stack, tally, tap, watch, scan, lambda: feed is not None and feed.over(stack, ticks, tally.session_over)
+            )
             took = time.monotonic() - began
             self.result = report(tally, tap, watch, per_driver, took)
             self.result["deadLetters"] = len(stack.dead_letters())
@@ -142,18 +155,27 @@ class Replay:
                 self.stay(stack, self.result)
         return self.result
 
-    def _wait(self, stack: Stack, tally: Tally, tap: Tap, watch: Watch, scan: Scan) -> None:
-        """Returns once the source has ended and every message that was published is stored, and seen by a listener."""
+    def _live_feed(self, using: ExitStack) -> LiveFeed:
+        from local.live import LiveFeed  # needed by nothing else that plays
+
+        return using.enter_context(LiveFeed(self.path, self.speed))
+
+    def _wait(self, stack: Stack, tally: Tally, tap: Tap, watch: Watch, scan: Scan, over: Callable[[], bool]) -> None:
+        """Returns once the source has ended and every message that was published is stored, and seen by a listener.
+
+        over: whether a source that has no end of its own has come to it.
+        """
         moved, last, asked = time.monotonic(), (0, 0, 0), time.monotonic()
         patience_s = STUCK_S + scan.longest_silence_ms / 1000 / self.speed
         progress = Progress(scan.messages)
         while True:
+            is_over = over()
             tally.read()
             progress.messages = int(tally.held.get("messages", 0))
             progress.delivered = tally.delivered
             if self.on_progress is not None:
                 self.on_progress(progress)
-            delivered = self._delivered(stack, tally, tap)
+            delivered = (is_over or tally.outcome == "ended") and self._delivered(stack, tally, tap)
             if delivered and not watch.missing(tap.versions):
                 return
             now = (progress.messages, progress.delivered, watch.callbacks)
@@ -167,7 +189,7 @@ class Replay:
             time.sleep(LOOK_S)
 
     def _delivered(self, stack: Stack, tally: Tally, tap: Tap) -> bool:
-        if tally.outcome != "ended" or tap.messages < int(tally.held.get("published", 0)):
+        if tap.messages < int(tally.held.get("published", 0)):
             return False
         if tap.parts - {(v, part) for v, part in tally.stored}:
             return False

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 import psutil
@@ -153,10 +154,41 @@ def test_a_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     assert (run.returncode, "nowhere" in run.stderr) == (2, True)
 
 
-def test_run_off_a_terminal_tells_each_lap_what_is_stored_and_how_to_ask_for_it(recording: Path) -> None:
-    run = local("run", "--recording", recording, "--speed", "max")
+class Shown(NamedTuple):
+    """What `python -m local run` printed off a terminal, and what was stored then."""
+
+    lines: list[str]
+    folder: Path
+
+
+def run_off_a_terminal(recording: Path, speed: str, folder: Path) -> Shown:
+    run = local("run", "--recording", recording, "--speed", speed, "--export", folder)
     assert run.returncode == 0, run.stderr
-    lines = run.stdout.splitlines()
+    return Shown(run.stdout.splitlines(), folder)
+
+
+@pytest.fixture(scope="module")
+def shown(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> Shown:
+    """A run through the hub."""
+    return run_off_a_terminal(recording, "30", tmp_path_factory.mktemp("shown"))
+
+
+def test_run_reads_the_live_feed_of_a_hub(shown: Shown) -> None:
+    assert [line for line in shown.lines if re.match(r"live feed +http://127\.0\.0\.1:\d+/signalrcore$", line)]
+
+
+def test_what_has_come_from_a_socket_is_what_the_recording_says(shown: Shown, clean: Path) -> None:
+    assert export.compare(clean / export.FILE, shown.folder / export.FILE) == []
+
+
+def test_run_at_full_speed_says_that_a_live_feed_has_a_clock(recording: Path, clean: Path, tmp_path: Path) -> None:
+    at_once = run_off_a_terminal(recording, "max", tmp_path)
+    assert [line for line in at_once.lines if line.startswith("A live feed has a clock")]
+    assert export.compare(clean / export.FILE, tmp_path / export.FILE) == []
+
+
+def test_run_off_a_terminal_tells_each_lap_what_is_stored_and_how_to_ask_for_it(shown: Shown) -> None:
+    lines = shown.lines
     assert [line for line in lines if re.match(r"LAP \d+/\d+  1 [A-Z]{3}  2 [A-Z]{3} \+\d", line)]
     assert [line for line in lines if line.startswith("FINISHED  1 ")]
     assert [line for line in lines if line.startswith("stored") and "1 timing" in line]

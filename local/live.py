@@ -1,0 +1,95 @@
+"""A recording played to the pollers of a stack as F1's live feed, by a hub over a real socket.
+
+So what runs is what is deployed, from the socket on. When all of it has arrived is `local.replay`'s business.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from secrets import token_urlsafe
+from types import TracebackType
+from typing import Self
+
+from local.functions import FunctionServer
+from local.hub import Hub, Playing
+from local.processes import ProcessFailed
+from local.scheduler import Scheduler
+from local.stack import Stack
+
+CONNECT_S = 60.0
+"""For how long a poller is waited for."""
+
+QUIET_S = 3.0
+"""After how long without timing a finalised session is over: minutes at the track, short where nothing follows."""
+
+LEAVE_S = 5.0
+"""For how long the poller may go on beyond that: a session that was never finalised does not end by itself."""
+
+_LOOK_S = 0.05
+
+
+class LiveFeed:
+    """The hub of one recording. A context manager, to be entered before the stack, which needs `env`.
+
+    speed: finite, for a live feed has a clock.
+    """
+
+    source = "f1"
+    """What the poller is to read, as in PITWALL_SOURCE."""
+
+    def __init__(self, path: Path, speed: float) -> None:
+        self._token = token_urlsafe(24)
+        self._hub = Hub([Playing(path)], speed=speed, token=self._token)
+        self._speed = speed
+        self._leave_at: float | None = None
+        self._left = False
+
+    def __enter__(self) -> Self:
+        self._hub.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._hub.__exit__(kind, error, trace)
+
+    @property
+    def url(self) -> str:
+        return self._hub.url
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What the poller needs to find it and to be given every topic; no calendar knows when it plays."""
+        quiet_s = QUIET_S * max(self._speed, 1.0)  # by the feed's clock
+        return {
+            "PITWALL_F1_URL": self.url,
+            "PITWALL_F1_TOKEN": self._token,
+            "PITWALL_SCHEDULE": "off",
+            "PITWALL_QUIET_S": f"{quiet_s:g}",
+        }
+
+    def play(self) -> None:
+        """Begins, once a poller is connected. Raises ProcessFailed if none ever is."""
+        deadline = time.monotonic() + CONNECT_S
+        while not self._hub.connections:
+            if time.monotonic() > deadline:
+                raise ProcessFailed(f"no poller has connected to the hub within {CONNECT_S:g} s: {self._hub.attempts}")
+            time.sleep(_LOOK_S)
+        self._hub.start()
+
+    def over(self, stack: Stack, ticks: Scheduler, session_over: bool) -> bool:
+        """Whether all has been played and the pollers have gone. To be asked now and then.
+
+        session_over: whether the poller has said so. The calendar would have it leave then; here the pollers are sent
+        home as Cloud Run does: they publish what is pending, checkpoint and let go.
+        """
+        if self._left or not self._hub.ended:
+            return self._left
+        now = time.monotonic()
+        self._leave_at = self._leave_at or now + QUIET_S + LEAVE_S
+        if session_over or now > self._leave_at:
+            ticks.stop()
+            FunctionServer.end(stack.pollers.values())
+            self._left = True
+        return self._left
