@@ -22,6 +22,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import unquote_plus
@@ -608,12 +609,15 @@ class OpenF1Server:
         return rows
 
 
+_instant = lru_cache(maxsize=100_000)(utc_ms)
+
+
 def _passes(told: Any, operator: str, value: str) -> bool:
     """Whether a row's value passes a filter; null passes none."""
     if told is None:
         return False
     if isinstance(told, str):
-        ours, theirs = utc_ms(told), utc_ms(value)
+        ours, theirs = _instant(told), _instant(value)
         if ours is not None and theirs is not None:
             return _COMPARE[operator](ours, theirs)
         return _COMPARE[operator](told, value)

@@ -181,6 +181,8 @@ def test_what_neither_could_read_is_counted_together(closing: list[Both]) -> Non
     both.next(4)
     both.first.rejected["bad-json"] = 2
     both.opened[0].rejected["bad-laps"] = 1
+    both.opened[0].say(CONNECTING)
+    both.next(1)
     assert both.source.rejected == {"bad-json": 2, "bad-laps": 1}
     both.first.say(LIVE)
     both.next(1)

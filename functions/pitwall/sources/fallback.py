@@ -12,9 +12,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from pitwall.message import FEED_GAP, FeedStatus, Message, feed_gap
+from pitwall.sources import LiveSource
 
 AFTER_S: Final = 20.0
 """A source that has been refused for so long is not waited for any more."""
@@ -23,23 +24,6 @@ AFTER_TIMES: Final = 3
 QUEUED: Final = 20_000
 WAIT_S: Final = 0.5
 IN_WORDS: Final = {"openf1": "OpenF1", "f1": "F1's live feed"}
-
-
-class LiveSource(Protocol):
-    """A source that says how its connection is and can be closed. It begins, whenever it begins, with a snapshot."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def session(self) -> str: ...
-
-    @property
-    def rejected(self) -> Counter[str]: ...
-
-    def messages(self, cursor: int = 0) -> Iterator[Message | FeedStatus]: ...
-
-    def close(self) -> None: ...
 
 
 class _Ended(NamedTuple):
@@ -104,6 +88,9 @@ class FallbackSource:
         after_s: float = AFTER_S,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.name = primary.name
+        self.session = primary.session
+        self.rejected: Counter[str] = Counter()
         self._open_secondary = open_secondary
         self._after_s = after_s
         self._monotonic = monotonic
@@ -124,20 +111,6 @@ class FallbackSource:
         """The source of the last message passed on."""
 
     @property
-    def name(self) -> str:
-        return self._reading.source.name
-
-    @property
-    def session(self) -> str:
-        return self._reading.source.session or self._primary.source.session
-
-    @property
-    def rejected(self) -> Counter[str]:
-        secondary = self._secondary
-        now = secondary.source.rejected if secondary is not None else Counter()
-        return self._primary.source.rejected + self._rejected_before + now
-
-    @property
     def _reading(self) -> _Reading:
         return self._secondary if self._secondary is not None else self._primary
 
@@ -153,8 +126,10 @@ class FallbackSource:
             try:
                 reading, item = self._queue.get(timeout=WAIT_S)
             except queue.Empty:
+                self._look()
                 yield from self._give_up()
                 continue
+            self._look()
             if isinstance(item, _Ended):
                 if item.error is not None:
                     raise item.error
@@ -171,6 +146,14 @@ class FallbackSource:
         """Closes both sources and ends the iteration soon. From any thread."""
         self._closed.set()
         self._stop()
+
+    def _look(self) -> None:
+        """Who is being read, and what was rejected so far."""
+        secondary = self._secondary
+        now = secondary.source.rejected if secondary is not None else Counter[str]()
+        self.rejected = self._primary.source.rejected + self._rejected_before + now
+        self.name = self._reading.source.name
+        self.session = self._reading.source.session or self._primary.source.session
 
     # -- the first -------------------------------------------------------------------------
 
@@ -210,6 +193,7 @@ class FallbackSource:
             secondary = _Reading(self._open_secondary(), self._queue)
             self._secondary = secondary
         secondary.thread.start()
+        self._look()
         yield FeedStatus("connecting", self._instead(), at=int(time.time() * 1000))
 
     # -- the second ------------------------------------------------------------------------
@@ -229,6 +213,7 @@ class FallbackSource:
         if secondary is not None:
             secondary.stop()
             self._rejected_before += secondary.source.rejected
+        self._look()
 
     # -- the seam --------------------------------------------------------------------------
 

@@ -38,6 +38,12 @@ def race(tmp_path_factory: pytest.TempPathFactory) -> Told:
 
 
 @pytest.fixture(scope="session")
+def short(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    """Two laps."""
+    return _told(write(tmp_path_factory.mktemp("openf1") / "short.txt.gz", quick_race(3, laps=2, telemetry=False)))
+
+
+@pytest.fixture(scope="session")
 def sprint(recordings: Path) -> Told:
     """Qatar 2025."""
     return _told(recordings / "2025-qatar-sprint.txt.gz")

@@ -49,7 +49,7 @@ class Followed:
 @pytest.fixture(scope="module")
 def followed(race: Told) -> Followed:
     with serving(race.rows, since_ms=15_000) as (server, clock):
-        source = live(server, clock, race.rows.session)
+        source = live(server, clock, race.rows.session, quiet_s=60.0)
         items = until(source.messages(), is_over)
         source.close()
         return Followed(items, played(source.session, items), server.asked, source.rejected)
@@ -133,14 +133,14 @@ def test_without_an_account_telemetry_is_not_asked_for_and_that_is_said(followed
 
 
 @pytest.fixture(scope="module")
-def short(tmp_path_factory: pytest.TempPathFactory) -> Rows:
+def telemetry(tmp_path_factory: pytest.TempPathFactory) -> Rows:
     """Two laps with car data and positions."""
     race = quick_race(3, laps=2)
     return rows_of(open_recording(write(tmp_path_factory.mktemp("openf1") / "short.txt.gz", race)), telemetry=True)
 
 
-def test_with_an_account_telemetry_is_told_within_the_paid_limit(short: Rows) -> None:
-    with serving(short, since_ms=30_000, account=ACCOUNT, locked=True) as (server, clock):
+def test_with_an_account_telemetry_is_told_within_the_paid_limit(telemetry: Rows) -> None:
+    with serving(telemetry, since_ms=30_000, account=ACCOUNT, locked=True) as (server, clock):
         source = live(server, clock, account=True)
         ends = clock.seconds + 60
         items = until(source.messages(), lambda _: clock.seconds > ends)
@@ -165,9 +165,9 @@ def test_a_session_joined_in_its_middle_is_told_as_it_stands(race: Told) -> None
     assert not [item for item in items if isinstance(item, Message) and item.topic == FEED_GAP]
 
 
-def test_the_next_session_is_gone_over_to_when_openf1_has_it(race: Told, short: Rows) -> None:
-    following = renumbered(short, "9908", begins=race.rows.ends + 1_000_000)
-    with serving(race.rows, following, since_ms=race.rows.ends - race.rows.begins - 30_000) as (server, clock):
+def test_the_next_session_is_gone_over_to_when_openf1_has_it(short: Told) -> None:
+    following = renumbered(short.rows, "9908", begins=short.rows.ends + 1_000_000)
+    with serving(short.rows, following, since_ms=short.rows.ends - short.rows.begins - 30_000) as (server, clock):
         source = live(server, clock, quiet_s=60.0)
         items = until(source.messages(), lambda item: isinstance(item, Message) and "9908" in str(item.data.get("Key")))
         assert any(is_over(item) for item in items)

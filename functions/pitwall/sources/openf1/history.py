@@ -12,7 +12,7 @@ from typing import Final
 from pitwall.message import Message
 from pitwall.settings import Settings
 from pitwall.sources.openf1.client import Client, Row, equal, since
-from pitwall.sources.openf1.rows import instant
+from pitwall.sources.openf1.rows import instant, whole
 from pitwall.sources.openf1.session import Session
 from pitwall.sources.openf1.trouble import Closed, Trouble
 
@@ -88,7 +88,7 @@ class HistorySource:
         this = equal("session_key", self.session)
         try:
             rows = client.rows("sessions", this)
-            if not rows:
+            if not rows or whole(rows[0].get("session_key")) is None:
                 raise NotInOpenF1(f"OpenF1 has no session {self.session}")
             self.rejected.clear()
             session = Session(rows[0], self._reject)

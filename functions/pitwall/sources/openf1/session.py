@@ -74,8 +74,8 @@ class Session:
     """
 
     def __init__(self, row: Row, reject: Reject) -> None:
-        """row: the session's row of `sessions`."""
-        self.key = str(row["session_key"])
+        """row: the session's row of `sessions`, which has a `session_key`."""
+        self.key = str(whole(row["session_key"]))
         self.row = row
         self.race = text(row.get("session_type")) == "Race"
         self.newest = 0

@@ -16,6 +16,7 @@ from typing import Any, Final
 from pitwall.message import FeedState, FeedStatus, Message
 from pitwall.settings import Settings
 from pitwall.sources.openf1.client import Client, equal, since
+from pitwall.sources.openf1.rows import whole
 from pitwall.sources.openf1.session import Session
 from pitwall.sources.openf1.trouble import Closed, Trouble
 from pitwall.sources.record import topic_rank
@@ -179,7 +180,7 @@ class OpenF1Source:
                 "OpenF1 has no session yet" if key == "latest" else f"OpenF1 does not have session {key} yet",
                 passing=False,
             )
-        if rows[0].get("session_key") is None:
+        if whole(rows[0].get("session_key")) is None:
             raise Trouble("OpenF1 answered what is no session", passing=False)
         session = Session(rows[0], self._reject)
         if (meeting := rows[0].get("meeting_key")) is not None:
@@ -205,8 +206,8 @@ class OpenF1Source:
         if self._asked_for and not session.over:
             return
         rows = client.rows("sessions", equal("session_key", "latest"))
-        key = rows[0].get("session_key") if rows else None
-        if key is not None and str(key) != session.key and str(key).isdecimal() and int(key) > int(session.key):
+        key = whole(rows[0].get("session_key")) if rows else None
+        if key is not None and key > int(session.key):
             self._asked_for = ""
             yield from self._begin(client, str(key))
 
@@ -215,13 +216,15 @@ class OpenF1Source:
         wanted = {**WANTED_S, "sessions": LATEST_S, **(TELEMETRY_S if paid else {})}
         if not session.race:
             del wanted["intervals"]
-        slow = (LULL if session.over else 1.0) / self._speed
+        lull = LULL if session.over else 1.0
+        wanted = {
+            table: every * (1.0 if table == "sessions" else lull) / self._speed for table, every in wanted.items()
+        }
         now = self._monotonic()
-        waits = {table: (now - self._turns[table]) / (every * slow) for table, every in wanted.items()}
-        due = {table: share for table, share in waits.items() if share >= 1}
-        if due:
-            return max(due, key=lambda table: due[table]), 0.0
-        return "", min(self._turns[table] + every * slow - now for table, every in wanted.items())
+        late = {table: share for table, every in wanted.items() if (share := (now - self._turns[table]) / every) >= 1}
+        if late:
+            return max(late, key=lambda table: late[table]), 0.0
+        return "", min(self._turns[table] + every - now for table, every in wanted.items())
 
     def _newer(self, table: str, session: Session) -> tuple[str, ...]:
         """The filter for what may not be known yet."""
