@@ -293,24 +293,27 @@ def test_server_that_closes_for_the_token_is_asked_again_without() -> None:
     assert len(reading.gaps) == 1
 
 
-def test_gated_topics_that_do_not_come_are_said_until_they_do() -> None:
-    gated = GatedTopics(quiet_s=35)
-    assert gated.trouble(0, expired=False) is not None
-    gated.message("CarData", 1)
-    assert gated.trouble(1, expired=False) is None
+def test_gated_topics_that_do_not_come_while_cars_are_timed_are_said_until_they_do() -> None:
+    gated = GatedTopics(quiet_s=35, since=0)
+    for _ in range(TIMING_MOST):
+        gated.message("TimingData", 1)
+    assert gated.trouble(34, expired=False) is None
+    assert gated.trouble(35, expired=False) == "F1 sends nothing that needs a login, though there is an F1TV token"
+    gated.message("CarData", 36)
+    assert gated.trouble(36, expired=False) is None
 
 
 def test_gated_topics_that_stop_while_cars_are_timed_are_said() -> None:
-    gated = GatedTopics(quiet_s=35)
-    gated.message("CarData", 0)
+    gated = GatedTopics(quiet_s=35, since=0)
+    gated.message("CarData", 1)
     for _ in range(TIMING_MOST):
         gated.message("TimingData", 36)
-    assert gated.trouble(34, expired=False) is None
-    assert gated.trouble(36, expired=False) is not None
+    assert gated.trouble(35, expired=False) is None
+    assert gated.trouble(36, expired=False) == "F1 stopped sending what needs a login; is the F1TV token still good?"
 
 
 def test_gated_topics_that_are_rare_are_no_trouble() -> None:
-    gated = GatedTopics(quiet_s=35)
+    gated = GatedTopics(quiet_s=35, since=0)
     for _ in range(5):
         gated.message("CarData", 0)
         for _ in range(TIMING_MOST - 1):
@@ -319,7 +322,7 @@ def test_gated_topics_that_are_rare_are_no_trouble() -> None:
 
 
 def test_gated_topics_that_stop_with_the_session_are_no_trouble() -> None:
-    gated = GatedTopics(quiet_s=35)
+    gated = GatedTopics(quiet_s=35, since=0)
     gated.message("CarData", 0)
     for _ in range(200):
         gated.message("Heartbeat", 3000)

@@ -121,7 +121,7 @@ def test_negotiation_without_a_connection_is_said(body: str, detail: str) -> Non
     ("answer", "detail"),
     [
         ('{"error":"Requested protocol \'json\' is not available."}\x1e',
-         "F1's server does not shake hands: Requested protocol 'json' is not available."),
+         "F1's server does not shake hands: Requested protocol 'json' is not available"),
         ('{"type":6}\x1e', "F1's server answers the handshake with something else"),
         ("hello\x1e", "F1's server answers the handshake with something else"),
         ("[]\x1e", "F1's server answers the handshake with something else"),
@@ -141,7 +141,7 @@ def test_wrong_answer_to_the_handshake_is_said(answer: str, detail: str) -> None
 @pytest.mark.parametrize(
     ("answer", "detail"),
     [
-        ({"error": "It failed."}, "F1's server refuses the subscription: It failed."),
+        ({"error": "It failed."}, "F1's server refuses the subscription: It failed"),
         ({"result": ["TimingData"]}, "F1's server answers the subscription with something else than states"),
     ],
 )  # fmt: skip

@@ -228,7 +228,7 @@ def closes(peer: Peer) -> None:
         (no_websocket, "F1's server sent what is no WebSocket message"),
         (half_a_frame, "the connection broke"),
         (half_a_record, "the connection broke"),
-        (ends, "F1's server ended the connection: Connection closed with an error."),
+        (ends, "F1's server ended the connection: Connection closed with an error"),
         (closes, "F1's server closed the connection (1001)"),
     ],
 )

@@ -287,7 +287,7 @@ class Connection:
         text = str(error)
         for secret in self._secrets:
             text = text.replace(secret, "…")
-        text = "".join(letter if letter.isprintable() else " " for letter in text).strip()[:_TOLD_MOST]
+        text = "".join(letter if letter.isprintable() else " " for letter in text).strip()[:_TOLD_MOST].rstrip(".")
         kind = LoginRefused if self._token is not None and _ABOUT_LOGIN.search(text) else Trouble
         return kind(f"{what}: {text}")
 

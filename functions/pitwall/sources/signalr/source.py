@@ -144,7 +144,7 @@ class SignalRSource:
             answer, early = connection.subscribe(PUBLIC if login.token is None else PUBLIC + GATED)
             live_at = self._monotonic()
             self._connections += 1
-            gated = GatedTopics(settings.silence_s)
+            gated = GatedTopics(settings.silence_s, live_at)
             yield from self._begin(answer, login, gated)
             yield from self._follow(connection, early, login, gated)
         except Trouble as trouble:
