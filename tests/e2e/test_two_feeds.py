@@ -6,7 +6,9 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,18 @@ import pytest
 
 from local import export
 from local.emulators import Emulator, Emulators
+from local.hub import Hub, Playing
 from local.simulator import Race, for_minutes, recording
 from local.simulator.wording import FeedMessage
 from local.stack import FeedSpec, Stack
+from pitwall.documents.schedule import ScheduledSession
+from pitwall.pipeline.database import Database
+from pitwall.pipeline.schedule import Schedules, with_coming
 
 pytestmark = pytest.mark.e2e
 
 TICK_S = 0.25
+SPEED = 30.0
 SESSIONS = {"f1": "9907", "kart-demo": "7731"}
 """Session key by feed."""
 
@@ -53,7 +60,8 @@ class Played:
 
     documents: dict[str, dict[str, Any]]
     leases: dict[str, dict[str, Any]]
-    outcomes: dict[str, dict[str, Any]]
+    holders: dict[str, int]
+    """How often one of its pollers began to hold each feed."""
     objects: Counter[str]
     dead_letters: int
     current: dict[str, httpx.Response] = field(default_factory=dict)
@@ -71,9 +79,15 @@ def held(stack: Stack, feed: str) -> dict[str, Any]:
     said: dict[str, Any] = {}
     for poller in stack.pollers_of(feed):
         for entry, _ in stack.log_lines(poller):
-            if entry.get("message") == "let go" and entry.get("outcome") == "ended":
+            if entry.get("message") == "let go" and entry.get("outcome") in ("ended", "session-over"):
                 said = entry
     return said
+
+
+def holders(stack: Stack, feed: str) -> int:
+    return sum(
+        entry.get("message") == "holding" for poller in stack.pollers_of(feed) for entry, _ in stack.log_lines(poller)
+    )
 
 
 def stored(stack: Stack) -> int:
@@ -92,24 +106,59 @@ def play(
 ) -> Played:
     specs = [FeedSpec(feed, f"recording:{recordings[feed]}", math.inf) for feed in feeds]
     with Stack(feeds=specs, project=project, tick_s=TICK_S, emulators=emulators) as stack:
-        wait_for(lambda: all(held(stack, spec.feed) for spec in specs), "playing")
-        outcomes = {spec.feed: held(stack, spec.feed) for spec in specs}
-        published = sum(outcome["published"] for outcome in outcomes.values())
-        wait_for(lambda: stored(stack) >= published, "storing")
-        client = stack.firestore()
-        played = Played(
-            documents=dict(export.documents(client)),
-            leases={lease.id: lease.to_dict() or {} for lease in client.collection("leases").stream()},
-            outcomes=outcomes,
-            objects=Counter(blob.name.split("/")[0] for blob in stack.storage().list_blobs(stack.settings.raw_bucket)),
-            dead_letters=len(stack.dead_letters()),
-        )
+        played = left(stack)
         if ask_api:
             for series in ("f1", "kart", "indycar"):
                 url = f"{stack.api_url}/sessions/current"
                 played.current[series] = httpx.get(url, params={"series": series}, trust_env=False)
-        client.close()
     return played
+
+
+def left(stack: Stack) -> Played:
+    """What is there once every feed has come to its end and all of it is stored."""
+    wait_for(lambda: all(held(stack, feed) for feed in stack.feeds), "playing")
+    published = sum(held(stack, feed)["published"] for feed in stack.feeds)
+    wait_for(lambda: stored(stack) >= published, "storing")
+    client = stack.firestore()
+    played = Played(
+        documents=dict(export.documents(client)),
+        leases={lease.id: lease.to_dict() or {} for lease in client.collection("leases").stream()},
+        holders={feed: holders(stack, feed) for feed in stack.feeds},
+        objects=Counter(blob.name.split("/")[0] for blob in stack.storage().list_blobs(stack.settings.raw_bucket)),
+        dead_letters=len(stack.dead_letters()),
+    )
+    client.close()
+    return played
+
+
+def play_live(recordings: dict[str, Path], project: str, emulators: Emulators) -> Played:
+    """Each feed from a hub of its own, in its own time, when its own schedule says so; the sessions begin now."""
+    with ExitStack() as using:
+        hubs = {
+            feed: using.enter_context(Hub([Playing(path)], speed=SPEED, redate=True))
+            for feed, path in recordings.items()
+        }
+        specs = [
+            FeedSpec(feed, "f1", SPEED, {"PITWALL_F1_URL": hub.url, "PITWALL_QUIET_S": str(3 * SPEED)})
+            for feed, hub in hubs.items()
+        ]
+        stack = using.enter_context(Stack(feeds=specs, project=project, tick_s=TICK_S, emulators=emulators))
+        for feed, hub in hubs.items():
+            assert not hub.connections, "nothing is scheduled yet"
+            database = Database(project)
+            Schedules(database, feed).change(lambda schedule, now: with_coming(schedule, [race_at(now)]))
+            database.close()
+        for feed, hub in hubs.items():
+            wait_for(lambda hub=hub: hub.connections > 0, f"connecting {feed}")
+        for hub in hubs.values():
+            hub.start()
+        return left(stack)
+
+
+def race_at(now: datetime) -> ScheduledSession:
+    """A race that begins now, as a calendar has it that knows no key of F1's."""
+    end = now + timedelta(hours=2)
+    return ScheduledSession(year=now.year, meeting="Grand Prix", type="Race", name="Race", start_date=now, end_date=end)
 
 
 def of(documents: dict[str, dict[str, Any]], session: str) -> dict[str, dict[str, Any]]:
@@ -117,8 +166,26 @@ def of(documents: dict[str, dict[str, Any]], session: str) -> dict[str, dict[str
     return {
         path: {key: value for key, value in fields.items() if key not in ("v", "writtenAt")}
         for path, fields in documents.items()
-        if path.split("/")[1] == session and not path.endswith("/live/feed")
+        if path.split("/")[:2] == ["sessions", session] and not path.endswith("/live/feed")
     }
+
+
+def since_its_start(documents: dict[str, dict[str, Any]], session: str) -> dict[str, Any]:
+    """The documents of a session, every instant counted from its scheduled start.
+
+    Without the towers kept for those behind a broadcast: which of them is where depends on the time of day.
+    """
+    own = of(documents, session)
+    start = own[f"sessions/{session}"]["startDate"]
+
+    def counted(value: Any) -> Any:
+        if isinstance(value, datetime):
+            return value - start
+        if isinstance(value, dict):
+            return {key: counted(item) for key, item in value.items()}
+        return [counted(item) for item in value] if isinstance(value, list) else value
+
+    return {path: counted(fields) for path, fields in own.items() if "/towers/" not in path}
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +202,27 @@ def together(recordings: dict[str, Path], emulators: Emulators) -> Played:
 def alone(request: pytest.FixtureRequest, recordings: dict[str, Path], emulators: Emulators) -> tuple[str, Played]:
     """One of the two feeds, with a stack for itself."""
     return request.param, play([request.param], recordings, f"test-alone-{request.param}", emulators)
+
+
+@pytest.fixture(scope="module")
+def live(recordings: dict[str, Path], emulators: Emulators) -> Played:
+    return play_live(recordings, "test-two-live-feeds", emulators)
+
+
+@pytest.mark.parametrize("feed", SESSIONS)
+def test_documents_of_two_live_feeds_are_those_of_their_recordings(together: Played, live: Played, feed: str):
+    session = SESSIONS[feed]
+    assert since_its_start(live.documents, session) == since_its_start(together.documents, session)
+
+
+def test_each_live_feed_has_a_schedule_of_its_own(live: Played):
+    schedules = {path.split("/")[1]: fields for path, fields in live.documents.items() if path.startswith("schedule/")}
+    assert {feed: schedule["last"]["sessionKey"] for feed, schedule in schedules.items()} == SESSIONS
+    assert not any("live" in schedule or "next" in schedule for schedule in schedules.values())
+
+
+def test_each_live_feed_has_a_lease_of_its_own(live: Played):
+    assert {feed: lease["sessionKey"] for feed, lease in live.leases.items()} == SESSIONS
 
 
 def test_documents_are_those_of_the_feed_run_alone(together: Played, alone: tuple[str, Played]):
@@ -159,8 +247,10 @@ def test_each_feed_has_a_lease_of_its_own(together: Played):
     }
 
 
-def test_epochs_of_one_feed_do_not_count_for_the_other(together: Played):
-    assert {feed: lease["epoch"] for feed, lease in together.leases.items()} == dict.fromkeys(SESSIONS, 1)
+@pytest.mark.parametrize("how", ["together", "live"])
+def test_epochs_of_one_feed_count_its_own_holders_only(how: str, request: pytest.FixtureRequest):
+    played: Played = request.getfixturevalue(how)
+    assert {feed: lease["epoch"] for feed, lease in played.leases.items()} == played.holders
 
 
 def test_raw_messages_are_recorded_under_their_own_session(together: Played):
