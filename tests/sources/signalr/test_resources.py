@@ -60,7 +60,7 @@ def ours(server: Server) -> int:
 
 
 def test_no_socket_is_left_open_after_thirty_reconnects() -> None:
-    scripts = [drops, ends, drops, refuses, drops, drops, stalls, drops, breaks_the_protocol, drops] * 3
+    scripts = [stalls, *([drops, ends, drops, refuses, drops, drops, drops, breaks_the_protocol, drops] * 3)]
     upgrades: list[Any] = [None, None, None, (502, {}, "")] * 20
     open_between: list[int] = []
 
