@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from local.openf1 import Rows, rows_of
 from local.simulator import quick_race
+from pitwall.message import Message
 from pitwall.sources.recording import open_recording
 from pitwall.timing.state import SessionState
 from tests.sources.openf1.playing import played, write
@@ -20,6 +22,11 @@ class Told:
 
     state: SessionState
     rows: Rows
+    path: Path
+
+    def messages(self) -> Iterator[Message]:
+        """Of the recording."""
+        return open_recording(self.path).messages()
 
     @property
     def retired(self) -> set[str]:
@@ -28,7 +35,7 @@ class Told:
 
 def _told(path: Path) -> Told:
     source = open_recording(path)
-    return Told(played(source.session, source.messages()), rows_of(source))
+    return Told(played(source.session, source.messages()), rows_of(source), path)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import pytest
 
 from local.openf1 import Asked, Rows, rows_of
 from local.simulator import quick_race
-from pitwall.message import FEED_GAP, FeedStatus, Message
+from pitwall.message import FEED_GAP, FeedStatus, Message, feed_gap
 from pitwall.sources.openf1.limits import FREE, PAID, Limit
 from pitwall.sources.record import topic_rank
 from pitwall.sources.recording import open_recording
@@ -163,6 +163,28 @@ def test_a_session_joined_in_its_middle_is_told_as_it_stands(race: Told) -> None
     assert max(car.counter or 0 for car in state.data.cars.values()) == 4
     assert len(state.data.race_control) >= 10
     assert not [item for item in items if isinstance(item, Message) and item.topic == FEED_GAP]
+
+
+@pytest.mark.parametrize("after_s", [300, 800])
+def test_taking_over_from_f1_in_mid_session_neither_loses_nor_doubles_nor_changes_a_lap(
+    race: Told, after_s: int
+) -> None:
+    state, last = SessionState(race.rows.session), 0
+    for message in race.messages():
+        if message.at > race.rows.begins + after_s * 1000:
+            break
+        state.apply(message)
+        last = max(last, message.at)
+    with serving(race.rows, since_ms=(after_s + 25) * 1000) as (server, clock):
+        source = live(server, clock, race.rows.session, quiet_s=60.0)
+        messages = [item for item in until(source.messages(), is_over) if isinstance(item, Message)]
+    state.apply(feed_gap(last, messages[0].at, "the source changed to OpenF1"))
+    for message in messages:
+        state.apply(message)
+    state.finish()
+    true, found = laps_of(race.state), laps_of(state)
+    assert found.keys() == true.keys()
+    assert {key: lap[0] for key, lap in found.items() if lap[0] not in (None, true[key][0])} == {}
 
 
 def test_the_next_session_is_gone_over_to_when_openf1_has_it(short: Told) -> None:

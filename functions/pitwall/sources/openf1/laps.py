@@ -323,6 +323,8 @@ class CarLaps:
             at_second = end - third
         if at_second is not None:
             sectors = {"1": {"Value": seconds(second)}, "2": {"Value": ""}}
+            if first is None:
+                sectors["0"] = {"Value": ""}  # what is still shown there is the lap's before
             delta = {"Sectors": sectors, **self._speeds(lap, "I2", "ST")}
             yield from self._fact(lap, "s2", at_second, delta)
 
@@ -334,6 +336,8 @@ class CarLaps:
             delta["Sectors"] = {"2": {"Value": seconds(third)}}
         if second is not None and (lap.number, "s2") not in self._told:
             delta.setdefault("Sectors", {})["1"] = {"Value": seconds(second)}
+        if first is None and delta:
+            delta["Sectors"]["0"] = {"Value": ""}
         if lap.time is not None:
             delta["LastLapTime"] = {"Value": lap_time(lap.time)}
         if first is None or second is None:
