@@ -46,7 +46,7 @@ class Hub:
     instant by whole minutes so that the first session begins now. token: what gated topics ask for; None: nobody gets
     them. seed: of what is left to chance in faults. plan: faults by feed time. ping_s: seconds between pings.
     leftovers: whether snapshots keep topics of the session before. lifetime_s: feed time after which every connection
-    is dropped.
+    is dropped. port: 0 for a free one.
     Raises NotARecording when made.
     """
 
@@ -62,9 +62,11 @@ class Hub:
         plan: FaultPlan | None = None,
         leftovers: bool = False,
         lifetime_s: float = math.inf,
+        port: int = 0,
     ) -> None:
         self._programme = Programme(playings, int(time.time() * 1000) if redate else None)
         self._speed = speed
+        self._port = port
         self._plan = plan
         self._leftovers = leftovers
         self._lifetime_ms = lifetime_s * 1000
@@ -297,7 +299,7 @@ class Hub:
         server = Server(self._door, self._faults, self._ledger, self._feed, self._open)
         runner = web.AppRunner(server.application, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
-        site = web.TCPSite(runner, LOOPBACK, 0)
+        site = web.TCPSite(runner, LOOPBACK, self._port)
         await site.start()
         host, port = runner.addresses[0][:2]
         self._url = f"http://{host}:{port}"
