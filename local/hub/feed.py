@@ -175,7 +175,7 @@ class Feed:
                         break
                     due.extend(chunk)
                     continue
-                self._apply_faults(due[0].offset)
+                await self._apply_faults(due[0].offset)
                 next_at = min(due[0].offset, self._faults[0][0]) if self._faults else due[0].offset
                 if self.clock.offset < next_at:
                     await self.clock.wait(next_at)
@@ -186,13 +186,15 @@ class Feed:
             ahead.close()
         for _, fault in self._faults:
             logger.warning("the feed ended before its time: %s", fault)
-        await self._drained(0)
+        await self._drained(0, late_too=True)
 
-    def _apply_faults(self, next_offset: float) -> None:
+    async def _apply_faults(self, next_offset: float) -> None:
         """Those whose time has come and that are before the next message, however late we are."""
         now = min(self.clock.offset, next_offset)
         while self._faults and self._faults[0][0] <= now:
             _, fault = self._faults.popleft()
+            # What was played before the fault is not lost to it, however busy the machine is.
+            await self._drained(0)
             self._apply_fault(fault)
 
     def _hand_out(self, due: deque[FeedRecord]) -> None:
@@ -224,13 +226,18 @@ class Feed:
         else:
             await asyncio.sleep(0)
 
-    async def _drained(self, size: int) -> None:
-        """Until no connection has more than `size` bytes waiting; one that does not read for long is dropped."""
+    async def _drained(self, size: int, late_too: bool = False) -> None:
+        """Until no connection has more than `size` bytes waiting; one that does not read for long is dropped.
+
+        late_too: also those whose messages are being held back.
+        """
         time = asyncio.get_running_loop().time
         await asyncio.sleep(0)
         for connection in list(self._connections):
             least, since = connection.waiting_size, time()
-            while connection.waiting_size > size and not connection.ended and not (size and connection.silent):
+            while connection.waiting_size > size and not connection.ended:
+                if connection.silent and not late_too:
+                    break
                 await asyncio.sleep(0.001)
                 if connection.waiting_size < least:
                     least, since = connection.waiting_size, time()
