@@ -7,14 +7,16 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from google.cloud import firestore as firestore_api
 from msgspec import UNSET
+from msgspec.structs import replace as msgspec_replace
 
 from pitwall.documents.encoding import to_fields
+from pitwall.documents.schedule import ScheduleDocument, ScheduledSession
 from pitwall.documents.session import SessionDocument
 from pitwall.message import FeedStatus, Message
 from pitwall.pipeline.database import Database, Unavailable
@@ -25,6 +27,7 @@ from pitwall.pipeline.lease import Lease
 from pitwall.pipeline.poller import Poller, Summary
 from pitwall.pipeline.publisher import Publisher
 from pitwall.pipeline.reader import Opened, Reader
+from pitwall.pipeline.schedule import Schedules
 from pitwall.pipeline.store import VersionedStore
 from pitwall.pipeline.ticks import Reducer
 from pitwall.pipeline.writer import Writer
@@ -426,3 +429,105 @@ def test_the_holder_stays_after_a_session_when_the_next_one_is_due(
     stopping.set()
     thread.join(30)
     assert outcomes == ["handed-over"]
+
+
+# -- by the schedule ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def by_schedule(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings of a source that is polled only around sessions; which source that is, each test says."""
+    return replace(settings, source="f1", schedule=True, quiet_s=60.0)
+
+
+def to_come(key: str, start: timedelta) -> ScheduledSession:
+    """The little race's session, so long from now, by the calendar."""
+    begins = datetime.now(UTC) + start
+    return ScheduledSession(
+        session_key=key,
+        year=2031,
+        meeting="A",
+        type="Race",
+        name="Race",
+        start_date=begins,
+        end_date=begins + timedelta(hours=2),
+    )
+
+
+def planned(database: Database, *sessions: ScheduledSession, last: ScheduledSession | None = None) -> None:
+    def plan(schedule: ScheduleDocument, _: datetime) -> ScheduleDocument:
+        return msgspec_replace(schedule, next=sessions[0], upcoming=list(sessions), last=last or UNSET)
+
+    Schedules(database, "f1").change(plan)
+
+
+def nothing(_: Settings) -> Opened:
+    raise AssertionError("nothing is to be opened")
+
+
+def counted_reads(database: Database, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    reads: list[Any] = []
+    read = database.read
+    monkeypatch.setattr(database, "read", lambda paths, only=(): reads.append(list(paths)) or read(paths, only))
+    monkeypatch.setattr(database, "commit", lambda writes: pytest.fail("nothing is to be written"))
+    return reads
+
+
+def test_between_sessions_a_tick_costs_one_read(
+    by_schedule: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned(database, to_come("7001", timedelta(hours=3)))
+    reads = counted_reads(database, monkeypatch)
+    summary = Poller(by_schedule, database, nothing).run()
+    assert summary.outcome == "between-sessions"
+    assert reads == [["schedule/f1"]]
+    assert summary.next_at is not None
+    assert timedelta(hours=2, minutes=28) < summary.next_at - datetime.now(UTC) < timedelta(hours=2, minutes=31)
+
+
+def test_without_a_schedule_nothing_is_polled_and_that_is_said(
+    by_schedule: Settings, database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reads = counted_reads(database, monkeypatch)
+    assert Poller(by_schedule, database, nothing).run().outcome == "no-schedule"
+    assert reads == [["schedule/f1"]]
+    assert "there is no schedule" in capsys.readouterr().out
+
+
+def test_polling_begins_half_an_hour_before_a_session_and_both_instances_leave_when_it_is_over(
+    by_schedule: Settings, project: str, database: Database, deliver: Any, firestore: firestore_api.Client
+) -> None:
+    planned(database, to_come("7001", timedelta(minutes=29)), to_come("7003", timedelta(days=1)))
+    race = little_race()
+    end = race[-1].at
+    after = [status("Finalised", end + 1_000)]
+    after += [Message("Heartbeat", {"Utc": str(n)}, end + n * 5_000) for n in range(1, 25)]
+    broadcast = Broadcast([*race, *after], SPEED)
+    instances = [
+        Instance(replace(by_schedule, instance=name), project, lambda _: broadcast.opened())
+        for name in ("first", "second")
+    ]
+    for instance in instances:
+        instance.join(60)
+    outcomes = {instance.summary.outcome for instance in instances if instance.summary is not None}
+    assert outcomes <= {"session-over", "between-sessions", "stood-by"}
+    assert "session-over" in outcomes
+    assert laps_of(deliver()) == clean(race)
+    schedule = firestore.document("schedule/f1").get().to_dict() or {}
+    assert "live" not in schedule
+    assert (schedule["last"]["sessionKey"], schedule["next"]["sessionKey"]) == ("7001", "7003")
+    assert Poller(by_schedule, database, nothing).run().outcome == "between-sessions"
+
+
+def test_a_feed_refused_before_a_session_is_told_under_that_session(
+    by_schedule: Settings, project: str, database: Database, firestore: firestore_api.Client, deliver: Any
+) -> None:
+    planned(database, to_come("7001", timedelta(minutes=5)))
+    refused = FeedStatus("refused", "F1 blocks this address (403)", at=int(time.time() * 1000))
+    source = Saying(FeedStatus("connecting", at=int(time.time() * 1000)), refused)
+    instance = Instance(by_schedule, project, lambda _: Opened(source, 1.0, rewindable=False))
+    time.sleep(2.0)
+    instance.end()
+    deliver()
+    feed = firestore.document("sessions/7001/live/feed").get().to_dict() or {}
+    assert (feed["state"], feed["message"]) == ("refused", "F1 blocks this address (403)")

@@ -9,13 +9,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 import msgspec
 import orjson
 from flask import Request, Response
+from msgspec import UNSET
 
 from pitwall.pipeline.database import Database, Unavailable
 from pitwall.pipeline.holder import Holder
@@ -23,6 +25,7 @@ from pitwall.pipeline.lease import Held, Lease, View
 from pitwall.pipeline.log import log, set_lowest
 from pitwall.pipeline.push import problem
 from pitwall.pipeline.reader import Opened, Reader
+from pitwall.pipeline.schedule import Schedules, ToPoll
 from pitwall.pipeline.shutdown import stopping_calls
 from pitwall.settings import Settings
 from pitwall.sources import LiveSource
@@ -38,12 +41,15 @@ class SourceError(Exception):
 class Summary(msgspec.Struct, omit_defaults=True):
     """What an invocation did.
 
-    outcome: `no-source`, `finished` (nothing to do), `ended` (the source has come to its end), `handed-over`, `failed`
-        (the source did), `stood-by` (somebody else held the feed all the time), `lost` (somebody took it).
+    outcome: `no-source`, `no-schedule`, `between-sessions`, `finished` (nothing to do), `ended` (the source has come to
+        its end), `session-over`, `handed-over`, `failed` (the source did), `stood-by` (somebody else held the feed all
+        the time), `lost` (somebody took it).
+    next_at: when polling begins next, between sessions.
     """
 
     outcome: str
     feed: str
+    next_at: datetime | None = None
     held: dict[str, Any] = {}
 
 
@@ -63,6 +69,9 @@ class Poller:
         self._monotonic = monotonic
         self._instance = f"{settings.instance}/{uuid4().hex[:8]}"
         self._lease = Lease(database, settings.feed, self._instance, ttl_s=settings.lease_ttl_s)
+        self._schedule: Schedules | None = None
+        if settings.schedule and is_scheduled(settings.source):
+            self._schedule = Schedules(database, settings.feed, settings.early_s, settings.late_s)
         self._opened: Opened | None = None
         self._keeping: Reader | None = None
         self._stopping = threading.Event()
@@ -86,24 +95,34 @@ class Poller:
         summary = Summary("stood-by", settings.feed)
         if not settings.source:
             return Summary("no-source", settings.feed)
-        if self._lease.view().finished == settings.source:
-            return Summary("finished", settings.feed)
-        announce_at = 0.0
+        to_poll: ToPoll | None = None
+        if self._schedule is None:
+            if self._lease.view().finished == settings.source:
+                return Summary("finished", settings.feed)
+        elif (to_poll := self._schedule.to_poll()).session is None:
+            return _idle(settings.feed, to_poll)
+        announce_at, free = 0.0, True
         try:
             while (now := self._monotonic()) < ends and not self._stopping.is_set():
                 try:
                     self._opened = self._opened or self._open()
-                    held = self._lease.acquire(settings.source, ends - settings.handover_s - now)
+                    if free and self._schedule is not None and to_poll is None:
+                        to_poll = self._schedule.to_poll()
+                        if to_poll.session is None:  # that is why nobody holds it any more
+                            return _idle(settings.feed, to_poll)
+                    held = self._lease.acquire(settings.source, ends - settings.handover_s - now) if free else None
                     if held is not None:
-                        summary = self._hold(held, ends)
+                        summary = self._hold(held, ends, to_poll)
                         if summary.outcome != "lost":
                             return summary
                     elif now >= announce_at:
                         self._keep()
                         self._lease.stand_by(ready=self._ready())
                         announce_at = now + settings.lease_renew_s
-                    if self._watch(ends):
+                    seen = self._watch(ends)
+                    if seen == "leave":
                         return summary
+                    free, to_poll = seen == "free", None
                 except Unavailable as error:
                     log("WARNING", "Firestore does not answer", instance=self._instance, detail=str(error)[:300])
                     self._stopping.wait(WATCH_S)
@@ -112,7 +131,8 @@ class Poller:
                 self._keeping.stop()
         return summary
 
-    def _hold(self, held: Held, ends: float) -> Summary:
+    def _hold(self, held: Held, ends: float, to_poll: ToPoll | None) -> Summary:
+        expected = to_poll.session.session_key if to_poll is not None and to_poll.session is not None else UNSET
         opened, self._opened = self._opened or self._open(), None  # one that was held is not used again
         kept, self._keeping = self._keeping, None
         holder = Holder(
@@ -123,28 +143,31 @@ class Poller:
             opened,
             kept,
             reopen=self._open,
+            session=expected or "",
             stopping=self._stopping,
+            calendar=self._schedule,
+            closed="" if to_poll is None else to_poll.over,
             monotonic=self._monotonic,
         )
-        return Summary(holder.run(ends), self._settings.feed, holder.summary)
+        return Summary(holder.run(ends), self._settings.feed, held=holder.summary)
 
     def _open(self) -> Opened:
         return self._open_source(self._settings)
 
-    def _watch(self, ends: float) -> bool:
-        """Waits while somebody holds the lease, at most until it is time to announce again; True to leave."""
+    def _watch(self, ends: float) -> Literal["leave", "free", "held"]:
+        """Waits while somebody holds the lease, at most until it is time to announce again."""
         until = min(ends, self._monotonic() + self._settings.lease_renew_s)
         while (now := self._monotonic()) < until:
             if self._stopping.wait(min(WATCH_S, until - now)):
-                return True
+                return "leave"
             view = self._lease.view()
             if view.finished == self._settings.source:
-                return True
+                return "leave"
             if view.free:
-                return False
+                return "free"
             if self._too_old(view, ends):
-                return True
-        return False
+                return "leave"
+        return "held"
 
     def _too_old(self, view: View, ends: float) -> bool:
         """Whether to make room for a younger standby: this one would be handed a feed it soon has to hand on.
@@ -169,6 +192,13 @@ class Poller:
         return self._opened is not None and self._opened.rewindable
 
 
+def _idle(feed: str, to_poll: ToPoll) -> Summary:
+    if not to_poll.known:
+        log("WARNING", "there is no schedule to poll by; has the function `schedule` ever run?", feed=feed)
+        return Summary("no-schedule", feed)
+    return Summary("between-sessions", feed, next_at=to_poll.next_at)
+
+
 def open_source(settings: Settings) -> Opened:
     """The source `settings.source` names. Raises SourceError."""
     kind, _, argument = settings.source.partition(":")
@@ -187,15 +217,51 @@ def _recording(path: str, settings: Settings) -> Opened:
         raise SourceError(str(error)) from None
 
 
+def _archive(path: str, settings: Settings) -> Opened:
+    from pitwall.sources.archive import ArchiveError, open_archive
+
+    try:
+        return Opened(open_archive(settings, path), settings.speed, rewindable=True)
+    except ArchiveError as error:
+        raise SourceError(str(error)) from None
+
+
 def _f1(_: str, settings: Settings) -> Opened:
     from pitwall.sources.signalr import open_f1
 
     source: LiveSource = open_f1(settings)
+    if settings.fallback == "openf1":
+        from pitwall.sources.fallback import with_fallback
+        from pitwall.sources.openf1 import open_openf1
+
+        source = with_fallback(source, lambda: open_openf1(settings))
+    elif settings.fallback:
+        raise SourceError(f"{settings.fallback!r} cannot stand in for f1; openf1 can")
     return Opened(source, settings.speed, rewindable=False)
 
 
-_SOURCES: dict[str, Callable[[str, Settings], Opened]] = {"f1": _f1, "recording": _recording}
+def _openf1(_: str, settings: Settings) -> Opened:
+    from pitwall.sources.openf1 import open_openf1
+
+    return Opened(open_openf1(settings), settings.speed, rewindable=False)
+
+
+_SOURCES: dict[str, Callable[[str, Settings], Opened]] = {
+    "archive": _archive,
+    "f1": _f1,
+    "openf1": _openf1,
+    "recording": _recording,
+}
 """Sources by kind. Each imports what it needs only when it is wanted."""
+
+
+_SCHEDULED = frozenset({"f1", "openf1"})
+"""Those that are polled only around the sessions of a calendar."""
+
+
+def is_scheduled(source: str) -> bool:
+    """Whether a source, as configured, is polled only while `schedule/{feedId}` says so."""
+    return source.partition(":")[0] in _SCHEDULED
 
 
 @cache

@@ -41,11 +41,13 @@ class ToPoll(NamedTuple):
     """What a tick learns.
 
     session: to be polled now. next_at: when polling begins next. known: there is such a document at all.
+    over: key of the session that was over last: the feed goes on telling of it until the next one begins.
     """
 
     session: ScheduledSession | None
     next_at: datetime | None
     known: bool
+    over: str = ""
 
 
 def same(one: ScheduledSession, other: ScheduledSession) -> bool:
@@ -79,12 +81,13 @@ def to_poll(schedule: ScheduleDocument, now: datetime, early: timedelta, late: t
     live = schedule.live
     waiting = [session for session in coming(schedule) if not over_already(session, schedule.last)]
     next_at = min((s.start_date - early for s in waiting if s.start_date - early > now), default=None)
+    over = "" if isinstance(schedule.last, UnsetType) else schedule.last.session_key or ""
     if not isinstance(live, UnsetType) and now <= live.end_date + late:
-        return ToPoll(live, next_at, True)
+        return ToPoll(live, next_at, True, over)
     # Of two that overlap, as when one is finished early and the next has begun, the later one.
     due = [s for s in waiting if s.start_date - early <= now <= s.end_date + late]
     begun = [s for s in due if s.start_date <= now]
-    return ToPoll(begun[-1] if begun else due[0] if due else None, next_at, True)
+    return ToPoll(begun[-1] if begun else due[0] if due else None, next_at, True, over)
 
 
 def coming(schedule: ScheduleDocument) -> list[ScheduledSession]:
