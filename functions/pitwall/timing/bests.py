@@ -145,6 +145,8 @@ def _means(lap: Lap, time: int | None, number: int | None, race: bool) -> bool:
     """Whether a ruling's time and lap number mean this lap. Outside a race its number is one more than ours."""
     if time is not None and lap.time is not None and lap.time != time and lap.refused != time:
         return False
+    if lap.lost and lap.time is None and time is not None and not race:
+        return False  # the numbers differ now and then: without its time nobody knows which lap is meant
     if number is not None:
         return lap.number == (number if race else number - 1)
     return time is not None and lap.time == time

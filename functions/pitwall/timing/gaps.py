@@ -68,7 +68,7 @@ def incomplete(lap: Lap, race: bool) -> bool:
     """Whether a lap a gap fell into lacks something, or has what is not certain."""
     if not lap.gaps:
         return False
-    behind = lap.position == 1 or lap.gap_ms is not None or lap.laps_down is not None
+    behind = lap.position is not None and (lap.position == 1 or lap.gap_ms is not None or lap.laps_down is not None)
     placed = behind if race else lap.position is not None
     if lap.lost or lap.doubtful or lap.time is None or lap.started_at is None or not placed:
         return True
@@ -273,7 +273,7 @@ def _last_lap(
             _unsent_speeds(lap, merged, in_lane=not rules.race and bool(flag(merged.get("InPit"))))
             laps.accept(car, lap, time or 0, rules, touched)
         return [None, None, None]
-    if _just_ended(car, lap, count, sectors, away):
+    if _just_ended(car, lap, count, sectors, merged, away):
         lap.sectors = sectors
         return [None, None, None]
     found = _sectors_before(lap.sectors, sectors, previous, time)
@@ -294,7 +294,7 @@ def _of_another(car: Car, sectors: Sectors) -> bool:
     return any(lap.sectors == sectors for lap in car.laps.values())
 
 
-def _just_ended(car: Car, lap: Lap, count: int, sectors: Sectors, away: Away) -> bool:
+def _just_ended(car: Car, lap: Lap, count: int, sectors: Sectors, merged: Mapping[str, Any], away: Away) -> bool:
     """Whether sectors 1 and 2 shown are of the lap that just ended, whose sector 3 is late: there was no time for more.
 
     Sector 3 has been seen five seconds after the counter.
@@ -304,10 +304,13 @@ def _just_ended(car: Car, lap: Lap, count: int, sectors: Sectors, away: Away) ->
     if lap.sectors[0] == sectors[0]:
         return True
     since = max((o.ended_at for o in car.laps.values() if o.ended_at is not None and not o.lost), default=None)
-    times = [o.time for o in car.laps.values() if o.time is not None and o.time_source == "feed"]
-    if since is None or not times:
+    best = merged.get("BestLapTime")
+    told = [laps.last_lap_time(merged), duration_ms(best.get("Value")) if isinstance(best, dict) else None]
+    times = [o.time for o in car.laps.values() if o.time_source == "feed"] + told
+    quickest = min((time for time in times if time is not None), default=None)
+    if since is None or quickest is None:
         return False
-    return away.at - since < count * min(times) + (sectors[0] + sectors[1]) * 3 // 4
+    return away.at - since < count * quickest + (sectors[0] + sectors[1]) * 3 // 4
 
 
 def _sectors_before(known: Sectors, shown: Sectors, previous: Sectors, time: int | None) -> Sectors:
@@ -359,6 +362,11 @@ def _best_laps(car: Car, numbers: Sequence[int], merged: Mapping[str, Any], touc
             laps.fill(car, lap, touched)
 
 
+def took_flag(merged: Mapping[str, Any]) -> bool:
+    """Whether the feed says that a car took the chequered flag."""
+    return bool((integer(merged.get("Status")) or 0) & TOOK_FLAG)
+
+
 def out(merged: Mapping[str, Any]) -> bool:
     """Whether a car is out of the race, or stands."""
     return bool(flag(merged.get("Retired")) or flag(merged.get("Stopped")))
@@ -370,11 +378,12 @@ def _take_flag(car: Car, counter: int, merged: Mapping[str, Any], away: Away, ru
         return
     if rules.total_laps is not None and counter >= rules.total_laps and rules.finished_at is None:
         rules.finished_at = away.at
-    status = integer(merged.get("Status")) or 0
+    # The flag may be told a moment before the crossing: then the lap is still to be completed.
+    coming = laps.shown(merged)[1] is not None and laps.shown(merged)[2] is None
     times = [lap.time for lap in car.laps.values() if lap.time is not None]
     done = rules.total_laps is not None and counter >= rules.total_laps
     long_ago = rules.finished_at is not None and times and away.at - rules.finished_at > SLOWEST * min(times)
-    if not out(merged) and (status & TOOK_FLAG or done or long_ago):
+    if not out(merged) and ((took_flag(merged) and not coming) or done or long_ago):
         car.flagged = True
 
 

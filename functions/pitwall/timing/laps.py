@@ -463,7 +463,7 @@ def mark_pits(car: Car, lap: Lap, rules: LapRules) -> None:
     """Whether the car left the pits on this lap, and came in at its end."""
     begun = lap.started_at
     if begun is None and lap.gaps:
-        begun = car.resumed_at
+        begun = (car.resumed_at or 1) - 1  # what came with the first message after the gap is of it
     if begun is None:
         begun = max(
             (o.ended_at for o in car.laps.values() if o.ended_at is not None and o.number < lap.number), default=0

@@ -40,11 +40,15 @@ TRACK_CODES = {"AllClear": "1", "Yellow": "2", "SCDeployed": "4", "Red": RED, "V
 _SESSION_KEY = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _RACING_NUMBER = re.compile(r"[0-9A-Za-z]{1,6}")
 LOOK_MS = 1_000
+LATE_CROSSING_MS = 5_000
+"""A crossing may be told so long after it was."""
 RECKONED_MS = 5_000
 """How far a reckoned end of a lap may be from the true one."""
 SAME_CHANGE_MS = 1_000
 """A change of status told twice, by two topics, has instants this close."""
 MAX_STATUS_DELAY_MS = 5_000
+LATE_STATUS_MS = 10_000
+"""How long after its own instant a status of the track was once told (São Paulo 2025: eight seconds)."""
 MAX_CLOCK_MS = 24 * 3_600_000
 """The feed has been seen to count down 330 hours; no session has a day left."""
 
@@ -291,7 +295,8 @@ class SessionState:
         if lap.finished:
             before = car.laps.get(number - 1)
             reckoned = bool(lap.gaps) and ((before is not None and before.lost) or begun_in is not None)
-            if lap.lost or reckoned or not all("SessionData" in self.data.gaps[n].topics for n in lap.gaps):
+            told_all = all("SessionData" in self.data.gaps[n].topics for n in lap.gaps)
+            if lap.lost or reckoned or not told_all or self._status_uncertain(lap):
                 lap.statuses = self._statuses_for_certain(lap)
                 lap.doubtful = lap.doubtful or not lap.statuses
             else:
@@ -318,8 +323,14 @@ class SessionState:
         unseen = [self.data.gaps[lap.gaps[-1]].ended_at for _, lap in over if lap.lost]
         for place, (ended_at, _, _, lap) in enumerate(crossed, start=1):
             known: int | None = place + sum(1 for gap_ended_at in unseen if gap_ended_at <= ended_at)
-            if unseen and self._gap_at(ended_at) is not None:
-                known = None  # told late: it may have been before or after those unseen
+            close = self._gap_at(ended_at) if unseen else None
+            if unseen and close is None:
+                close = self._gap_at(ended_at + LATE_CROSSING_MS)
+            if close is not None:
+                known = None  # a crossing may be told late: one of those unseen may have been before it
+                if close not in lap.gaps:
+                    lap.gaps.append(close)
+                self._note(change.GAP, close)
             if lap.position != known:
                 lap.position = known
                 self._note(change.LAP, number)
@@ -352,6 +363,14 @@ class SessionState:
             for other in car.laps.values()
         )
 
+    def _status_uncertain(self, lap: Lap) -> bool:
+        """Whether a status that came in a gap, and may have been told later than it was, came close to a lap's ends."""
+        if not lap.gaps:
+            return False
+        came = [item.at for item in self.data.track_status if self._gap_at(item.at) is not None]
+        ends = [at for at in (lap.started_at, lap.ended_at) if at is not None]
+        return any(at <= end <= at + LATE_STATUS_MS for at in came for end in ends)
+
     def _gap_at(self, at: int | None) -> int | None:
         """The gap an instant fell into."""
         if at is None:
@@ -376,7 +395,7 @@ class SessionState:
         until = lap.ended_at if lap.ended_at is not None and not lap.lost else gap.ended_at + 1
         codes = self._statuses_between(since - RECKONED_MS, until)
         within = self._statuses_between(since + RECKONED_MS, until)
-        certain = len(codes) == 1 or not (lap.lost or lap.started_at is None)
+        certain = (len(codes) == 1 or not (lap.lost or lap.started_at is None)) and not self._status_uncertain(lap)
         return codes if codes == within and certain else []
 
     def _settle_late(self, at: int) -> None:
@@ -500,7 +519,7 @@ class SessionState:
                 laps.end_in_pits(car, self.rules, min(ends, default=None), touched)
                 if over and ends and any(flag(self.line(car.number).get(key)) for key in ("Stopped", "Retired")):
                     laps.end_early(car, self.rules, min(ends), touched)
-            elif over and self.data.finished_at is not None:
+            elif over and self.data.finished_at is not None and not gaps.took_flag(self.line(car.number)):
                 laps.end_early(car, self.rules, self.data.finished_at, touched)
             for number in touched:
                 if not car.laps[number].finished and self._gap_at(car.laps[number].ended_at) is not None:
