@@ -326,6 +326,8 @@ class SessionState:
             close = self._gap_at(ended_at) if unseen else None
             if unseen and close is None:
                 close = self._gap_at(ended_at + LATE_CROSSING_MS)
+            if lap.gaps and close is None:
+                close = self._gap_at(ended_at - LATE_CROSSING_MS)
             if close is not None:
                 known = None  # a crossing may be told late: one of those unseen may have been before it
                 if close not in lap.gaps:

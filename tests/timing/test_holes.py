@@ -1,0 +1,59 @@
+"""Whole sessions with holes in them: whatever differs from the undisturbed session is named by the gaps."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from local.gaps import Documents, gaps_in
+from local.simulator import quick_race
+from pitwall.message import Message
+from pitwall.sources.recording import open_recording
+from tests.timing.gaps import differences, holes, played, with_holes
+
+
+@cache
+def simulated(seed: int) -> tuple[list[Message], Documents]:
+    messages = [Message(sent.topic, sent.payload, sent.at) for sent in quick_race(seed, telemetry=False)]
+    return messages, played(messages)[1]
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("race", [1, 3])
+def test_a_simulated_race_with_a_hole_differs_only_in_what_the_gap_names(race: int, seed: int) -> None:
+    messages, clean = simulated(race)
+    state, got = played(with_holes(messages, holes(messages, seed)))
+    assert differences(clean, got) == []
+    assert state.rejected == {}
+
+
+def test_two_holes_in_one_race_are_two_gaps() -> None:
+    messages, clean = simulated(1)
+    got = played(with_holes(messages, holes(messages, 5, count=2, longest=60)))[1]
+    assert len(gaps_in(got)) == 2
+    assert differences(clean, got) == []
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize(
+    "name",
+    ["2025-qatar-sprint.txt.gz", "2025-sao-paulo-sprint.txt.gz", "2025-monza-practice-1.txt.gz", "2018-baku-race"],
+)
+def test_a_real_session_with_a_hole_differs_only_in_what_the_gap_names(recordings: Path, name: str, seed: int) -> None:
+    messages = list(open_recording(recordings / name).messages())
+    clean = played(messages)[1]
+    got = played(with_holes(messages, holes(messages, seed)))[1]
+    assert differences(clean, got) == []
+
+
+def test_what_is_not_named_is_found() -> None:
+    """The comparison itself: a lap changed and a lap taken away are told."""
+    messages, clean = simulated(1)
+    got = {path: dict(fields) for path, fields in played(messages)[1].items()}
+    path = next(path for path in got if path.endswith("/laps/5"))
+    number = next(iter(got[path]["drivers"]))
+    laps = {**got[path]["drivers"], number: {**got[path]["drivers"][number], "lapTimeMs": 1}}
+    assert differences(clean, {**got, path: {**got[path], "drivers": laps}}) != []
+    assert differences(clean, {other: fields for other, fields in got.items() if other != path}) != []
