@@ -133,7 +133,8 @@ def test_a_snapshot_equal_to_what_is_known_changes_no_lap() -> None:
     before = dict(script.times())
     script.changes.clear()
     lost(script, at + 31, at + 32)
-    back(script, at + 32, line(3, (SECTORS[0], None, None), TOTAL))
+    of_7 = line(3, (SECTORS[0], None, None), TOTAL)
+    back(script, at + 32, {**of_7, "Sectors": {str(n): sector for n, sector in enumerate(of_7["Sectors"])}})
     assert [change for change in script.changes if change.what in (LAP, TOWER)] == []
     assert script.times() == before
 
