@@ -12,10 +12,11 @@ from types import TracebackType
 from typing import Self
 
 from local.functions import FunctionServer
-from local.hub import Hub, Playing
+from local.hub import FaultPlan, Hub, Playing
 from local.processes import ProcessFailed
 from local.scheduler import Scheduler
 from local.stack import Stack
+from pitwall.sources.recording import open_recording
 
 CONNECT_S = 60.0
 """For how long a poller is waited for."""
@@ -26,21 +27,29 @@ QUIET_S = 3.0
 LEAVE_S = 5.0
 """For how long the poller may go on beyond that: a session that was never finalised does not end by itself."""
 
+SILENCE_S, STEP_S, ROOM_S = 4.0, 1.0, 2.0
+"""What a poller waits where faults are planned, and the time they leave it: short, as the feed goes fast."""
+
 _LOOK_S = 0.05
 
 
 class LiveFeed:
     """The hub of one recording. A context manager, to be entered before the stack, which needs `env`.
 
-    speed: finite, for a live feed has a clock.
+    speed: finite, for a live feed has a clock. faults: seed of a plan of all that goes wrong; none without one.
     """
 
     source = "f1"
     """What the poller is to read, as in PITWALL_SOURCE."""
 
-    def __init__(self, path: Path, speed: float) -> None:
+    def __init__(self, path: Path, speed: float, faults: int | None = None) -> None:
         self._token = token_urlsafe(24)
-        self._hub = Hub([Playing(path)], speed=speed, token=self._token)
+        self.plan = FaultPlan([])
+        if faults is not None:
+            self.plan = FaultPlan.seeded(
+                faults, _length_ms(path), speed=speed, silence_s=SILENCE_S, connect_s=STEP_S, room_s=ROOM_S
+            )
+        self._hub = Hub([Playing(path)], speed=speed, token=self._token, plan=self.plan)
         self._speed = speed
         self._leave_at: float | None = None
         self._left = False
@@ -62,7 +71,9 @@ class LiveFeed:
     def env(self) -> dict[str, str]:
         """What the poller needs to find it and to be given every topic; no calendar knows when it plays."""
         quiet_s = QUIET_S * max(self._speed, 1.0)  # by the feed's clock
+        patience = {"PITWALL_SILENCE_S": SILENCE_S, "PITWALL_CONNECT_S": STEP_S, "PITWALL_BACKOFF_S": STEP_S}
         return {
+            **({name: f"{value:g}" for name, value in patience.items()} if len(self.plan) else {}),
             "PITWALL_F1_URL": self.url,
             "PITWALL_F1_TOKEN": self._token,
             "PITWALL_SCHEDULE": "off",
@@ -93,3 +104,9 @@ class LiveFeed:
             FunctionServer.end(stack.pollers.values())
             self._left = True
         return self._left
+
+
+def _length_ms(path: Path) -> int:
+    """From a recording's first message to its last."""
+    instants = [message.at for message in open_recording(path).messages() if message.at]
+    return max(instants) - instants[0]

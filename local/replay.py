@@ -87,8 +87,9 @@ class Replay:
     """One recording, played once. Use `run` inside nothing else: it brings its own stack.
 
     speed: times real time, math.inf for as fast as it goes. live: through a hub, as F1's live feed; that one has a
-    clock, so the speed is finite then. chaos: seed, or None. on_progress: called a few times a second. on_up: called
-    with the running stack before the first message. stay: called with it once all is delivered.
+    clock, so the speed is finite then. faults: seed of what goes wrong at the hub, or None. chaos: seed, or None.
+    on_progress: called a few times a second. on_up: called with the running stack before the first message. stay:
+    called with it once all is delivered.
     """
 
     path: Path
@@ -101,6 +102,7 @@ class Replay:
     logs: Path | None = None
     ports: Ports = field(default_factory=Ports)
     live: bool = False
+    faults: int | None = None
     result: dict[str, Any] = field(default_factory=dict)
 
     def run(self) -> dict[str, Any]:
@@ -158,7 +160,7 @@ class Replay:
     def _live_feed(self, using: ExitStack) -> LiveFeed:
         from local.live import LiveFeed  # needed by nothing else that plays
 
-        return using.enter_context(LiveFeed(self.path, self.speed))
+        return using.enter_context(LiveFeed(self.path, self.speed, self.faults))
 
     def _wait(self, stack: Stack, tally: Tally, tap: Tap, watch: Watch, scan: Scan, over: Callable[[], bool]) -> None:
         """Returns once the source has ended and every message that was published is stored, and seen by a listener.
