@@ -43,7 +43,7 @@ lint: setup
 	$(BIN)/mypy
 
 test: lint ## linter, type checker and every test, the emulators started by the tests
-	$(BIN)/python -m pytest --cov=functions/pitwall --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov=functions/pitwall --cov-report=term:skip-covered
 
 schema: setup ## writes docs/schema and docs/documents.md from the document types
 	PYTHONPATH=functions $(BIN)/python -m pitwall.documents.schema

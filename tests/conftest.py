@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pitwall.pipeline.log import set_lowest
 from tests.emulated import (  # noqa: F401 (fixtures)
     firestore,
     firestore_emulator,
@@ -46,3 +47,9 @@ def static_archive() -> Path:
     if not static.is_dir():
         pytest.skip("the stored archive is not at ../shared/web/static: nothing to play")
     return static
+
+
+@pytest.fixture(autouse=True)
+def _every_log_line() -> None:
+    """A command that logs less must not make the tests after it miss lines: the level is the process's."""
+    set_lowest("INFO")
