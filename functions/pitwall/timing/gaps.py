@@ -353,6 +353,8 @@ def _best_laps(car: Car, numbers: Sequence[int], merged: Mapping[str, Any], touc
     for part, told in [(None, merged.get("BestLapTime")), *by_part]:
         number = integer(told.get("Lap")) if isinstance(told, dict) else None
         time = duration_ms(told.get("Value")) if isinstance(told, dict) else None
+        if time is not None and time == laps.last_lap_time(merged) and number != numbers[-1]:
+            continue  # it is the last lap's: the number is still that of the best before (Baku 2018)
         if number in numbers and number is not None and time is not None:
             lap = car.laps[number]
             lap.time, lap.time_source, lap.refused = time, "feed", None
