@@ -30,6 +30,7 @@ from pitwall.pipeline.checkpoint import Checkpoints
 from pitwall.pipeline.database import Database
 from pitwall.pipeline.deadletter import DeadLetters
 from pitwall.pipeline.envelope import Envelope, decode
+from pitwall.pipeline.invocation import database_of
 from pitwall.pipeline.lease import Lease
 from pitwall.pipeline.poller import Poller, SourceError, Summary, open_source
 from pitwall.pipeline.publisher import Publisher
@@ -564,7 +565,7 @@ def test_a_source_that_cannot_be_opened_is_a_clear_error(settings: Settings, sou
 def posted(body: bytes, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Any:
     for name, value in settings.to_env().items():
         monkeypatch.setenv(name, value)
-    poller_module._database.cache_clear()
+    database_of.cache_clear()
     app = Flask("poller")
     with app.test_request_context("/", method="POST", data=body) as context:
         return poller_module.poll(context.request)

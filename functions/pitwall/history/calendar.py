@@ -15,11 +15,9 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
-import orjson
 from flask import Request, Response
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
@@ -29,6 +27,7 @@ from pitwall.documents.encoding import InvalidDocument, from_fields, rfc3339, to
 from pitwall.documents.schedule import EventDocument, ScheduleDocument, ScheduledSession
 from pitwall.history.meetings import Meeting, document, identified, kept, meeting_of, merged, of_fastf1, of_index
 from pitwall.pipeline.database import Conflict, Database, Unavailable
+from pitwall.pipeline.invocation import BadRequest, database_of, invoke
 from pitwall.pipeline.log import log, set_lowest
 from pitwall.pipeline.push import problem
 from pitwall.pipeline.schedule import Schedules, coming, in_order, over_already, same, with_coming
@@ -284,33 +283,23 @@ def fill_all(settings: Settings, database: Database, year: int | None, *, feed: 
     return filled
 
 
-@cache
-def _database(project: str) -> Database:
-    return Database(project)
-
-
 def run(request: Request) -> Response:
     """Entry point, daily: the body may name feed and season, `{"feed": "f1", "year": 2026}`."""
-    settings = Settings.from_env()
-    set_lowest(settings.log_level)
-    try:
-        body = orjson.loads(request.get_data() or b"{}")
-    except orjson.JSONDecodeError as error:
-        return problem(400, "bad-request", f"the body is not JSON: {error}")
+    return invoke(request, _run)
+
+
+def _run(settings: Settings, body: Any) -> Response:
     feed, year = (body.get("feed", ""), body.get("year")) if isinstance(body, dict) else (None, None)
     if not (feed == "" or (isinstance(feed, str) and re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", feed))):
-        return problem(400, "bad-request", "the body is to be an object; `feed` is a feed id")
+        raise BadRequest("the body is to be an object; `feed` is a feed id")
     if year is not None and not (isinstance(year, int) and FIRST_SEASON <= year <= 2100):
-        return problem(400, "bad-request", f"`year` is a season from {FIRST_SEASON} on")
-    database = _database(settings.project)
+        raise BadRequest(f"`year` is a season from {FIRST_SEASON} on")
+    database = database_of(settings.project)
     try:
         filled = fill_all(settings, database, year, feed=feed)
     except NoSource as error:
         log("ERROR", "no source of the calendar answered, nothing was changed", detail=str(error))
         return problem(502, "no-source", str(error))
-    except Unavailable as error:
-        log("ERROR", "Firestore does not answer", detail=str(error)[:300])
-        return problem(503, "unavailable", "Firestore does not answer")
     for one in filled:
         failed = any(said != "ok" for said in one.sources.values())
         log(

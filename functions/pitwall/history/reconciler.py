@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import cache, partial
+from functools import partial
 from typing import Any, Final, Literal
 
 import msgspec
-import orjson
 from flask import Request, Response
 from msgspec import UnsetType
 
@@ -21,10 +20,10 @@ from pitwall.documents.encoding import InvalidDocument, from_fields, rfc3339
 from pitwall.documents.schedule import ScheduleDocument, ScheduledSession
 from pitwall.history.job import Job, JobLost, JobRunning
 from pitwall.history.reconcile import KIND, Implausible, NotStored, StillPolled, reconcile
-from pitwall.pipeline.database import Database, Stored, Unavailable
-from pitwall.pipeline.log import log, set_lowest
+from pitwall.pipeline.database import Database, Stored
+from pitwall.pipeline.invocation import check_feed, database_of, invoke
+from pitwall.pipeline.log import log
 from pitwall.pipeline.publisher import Publisher
-from pitwall.pipeline.push import problem
 from pitwall.settings import Settings
 from pitwall.sources import Source
 from pitwall.sources.archive import ArchiveNotComplete, NotInArchive, open_archive
@@ -133,27 +132,15 @@ def _give_up(settings: Settings, database: Database, key: str) -> Look:
     return Look("gave-up", settings.feed, key, error)
 
 
-@cache
-def _database(project: str) -> Database:
-    return Database(project)
-
-
 def run(request: Request) -> Response:
     """Entry point: one look by Cloud Scheduler. The body may name the feed: `{"feed": "f1"}`."""
-    settings = Settings.from_env()
-    set_lowest(settings.log_level)
-    try:
-        body = orjson.loads(request.get_data() or b"{}")
-    except orjson.JSONDecodeError as error:
-        return problem(400, "bad-request", f"the body is not JSON: {error}")
-    if not isinstance(body, dict) or body.get("feed", settings.feed) != settings.feed:
-        return problem(400, "bad-request", f"the body is to be {{}} or {{'feed': '{settings.feed}'}}")
-    database = _database(settings.project)
-    try:
-        found = look(settings, database, lambda: Publisher(settings.project, endpoint=settings.pubsub_endpoint))
-    except Unavailable as error:
-        log("ERROR", "Firestore does not answer", feed=settings.feed, detail=str(error)[:300])
-        return problem(503, "unavailable", "Firestore does not answer")
+    return invoke(request, _run)
+
+
+def _run(settings: Settings, body: Any) -> Response:
+    check_feed(settings, body)
+    database = database_of(settings.project)
+    found = look(settings, database, lambda: Publisher(settings.project, endpoint=settings.pubsub_endpoint))
     severity = "ERROR" if found.state in ("failed", "gave-up") else "INFO"
     log(severity, "looked for the archive", **msgspec.to_builtins(found), **database.operations())
     return Response(msgspec.json.encode(found), content_type="application/json")

@@ -10,19 +10,18 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
-from functools import cache
 from typing import Any, Literal
 from uuid import uuid4
 
 import msgspec
-import orjson
 from flask import Request, Response
 from msgspec import UNSET
 
 from pitwall.pipeline.database import Database, Unavailable
 from pitwall.pipeline.holder import Holder
+from pitwall.pipeline.invocation import check_feed, database_of, invoke
 from pitwall.pipeline.lease import Held, Lease, View
-from pitwall.pipeline.log import log, set_lowest
+from pitwall.pipeline.log import log
 from pitwall.pipeline.push import problem
 from pitwall.pipeline.reader import Opened, Reader
 from pitwall.pipeline.schedule import Schedules, ToPoll
@@ -264,32 +263,20 @@ def is_scheduled(source: str) -> bool:
     return source.partition(":")[0] in _SCHEDULED
 
 
-@cache
-def _database(project: str) -> Database:
-    return Database(project)
-
-
 def poll(request: Request) -> Response:
     """Entry point: one invocation by Cloud Scheduler. The body may name the feed: `{"feed": "f1"}`."""
-    settings = Settings.from_env()
-    set_lowest(settings.log_level)
+    return invoke(request, _poll)
+
+
+def _poll(settings: Settings, body: Any) -> Response:
+    check_feed(settings, body)
+    database = database_of(settings.project)
+    poller = Poller(settings, database, open_source)
     try:
-        body = orjson.loads(request.get_data() or b"{}")
-    except orjson.JSONDecodeError as error:
-        return problem(400, "bad-request", f"the body is not JSON: {error}")
-    feed = body.get("feed", settings.feed) if isinstance(body, dict) else None
-    if feed != settings.feed:
-        return problem(400, "bad-request", f"the body is to be {{}} or {{'feed': '{settings.feed}'}}")
-    database = _database(settings.project)
-    try:
-        poller = Poller(settings, database, open_source)
         with stopping_calls(poller.stop):
             summary = poller.run()
     except SourceError as error:
         log("ERROR", "the source cannot be opened", feed=settings.feed, reason="bad-source", detail=str(error))
         return problem(500, "bad-source", str(error))
-    except Unavailable as error:
-        log("ERROR", "Firestore does not answer", feed=settings.feed, detail=str(error)[:300])
-        return problem(503, "unavailable", "Firestore does not answer")
     log("INFO", "polled", feed=settings.feed, outcome=summary.outcome, **database.operations())
     return Response(msgspec.json.encode(summary), content_type="application/json")
