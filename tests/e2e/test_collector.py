@@ -19,10 +19,7 @@ from local.emulators import Emulator, Emulators
 from local.hub import Hub, Playing
 from local.simulator import for_minutes, write_recording
 from local.stack import Stack
-from pitwall.documents.encoding import to_fields
-from pitwall.pipeline.ticks import Reducer
-from pitwall.sources.recording import open_recording
-from tests.pipeline.conftest import stored
+from tests.pipeline.conftest import recorded, stored
 
 pytestmark = pytest.mark.e2e
 
@@ -73,15 +70,6 @@ def collecting(name: str, hub: Hub, folder: Path) -> Iterator[Collector]:
         process.wait()
 
 
-def expected(recording: Path) -> dict[str, dict[str, Any]]:
-    """What the recording says, by the state machine alone."""
-    source = open_recording(recording)
-    reducer = Reducer(source.session, "f1", source.name)
-    ticks = [tick for message in source.messages() for tick in reducer.offer(message)] + reducer.finish()
-    documents = {path: to_fields(document) for tick in ticks for path, document in tick.documents}
-    return {path: fields for path, fields in documents.items() if not path.endswith("live/feed")}
-
-
 def messages_stored(stack: Stack) -> int:
     ticks = {(e["v"], e["part"]) for e, _ in stack.log_lines("writer") if e.get("message") == "stored"}
     return len(ticks) + len({e["object"] for e, _ in stack.log_lines("recorder") if "object" in e})
@@ -120,4 +108,4 @@ def test_collector_that_is_terminated_hands_a_live_feed_over_without_a_gap(
     assert (ended[0], ended_too[0]) == (0, 0)
     assert 0 < ended[1]["messages"] < ended_too[1]["messages"]
     assert (lease["epoch"], "holder" in lease) == (2, False)
-    assert documents == expected(recording)
+    assert documents == recorded(recording)

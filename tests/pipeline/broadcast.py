@@ -16,13 +16,15 @@ from pitwall.timing.merge import merge
 class Broadcast:
     """Sends messages at `speed` times their own timing from the first connection on.
 
-    Who connects gets the state of every topic, then what is sent from then on.
+    Who connects gets the state of every topic, then what is sent from then on. ends: it is over after the last message,
+    and does not fall silent.
     """
 
-    def __init__(self, sent: list[Message], speed: float) -> None:
+    def __init__(self, sent: list[Message], speed: float, *, ends: bool = False) -> None:
         self.connections = 0
         self._sent = sent
         self._speed = speed
+        self._ends = ends
         self._began = 0.0
         self._lock = threading.Lock()
 
@@ -45,7 +47,8 @@ class Broadcast:
             if closing.wait(max(0.0, self.due(message) - time.monotonic())):
                 return
             yield message._replace(cursor=-1)
-        closing.wait(60)
+        if not self._ends:
+            closing.wait(60)
 
     def _snapshot(self, before: list[Message]) -> Iterator[Message]:
         topics: dict[str, Any] = {}

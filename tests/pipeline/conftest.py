@@ -6,7 +6,7 @@ import base64
 import itertools
 import json
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,17 @@ import pytest
 from google.cloud import firestore as firestore_api
 from google.cloud import pubsub_v1
 
+from pitwall.documents.encoding import to_fields
 from pitwall.message import Message
 from pitwall.pipeline import envelope
 from pitwall.pipeline.database import Database
+from pitwall.pipeline.deadletter import DeadLetters
 from pitwall.pipeline.envelope import TickDocument
+from pitwall.pipeline.store import VersionedStore
+from pitwall.pipeline.ticks import Reducer
+from pitwall.pipeline.writer import Writer
 from pitwall.sources.pitwall_format import encode_line
+from pitwall.sources.recording import open_recording
 
 START = 1_700_000_000_000
 
@@ -158,3 +164,37 @@ def stored(client: firestore_api.Client, session: str = "7001") -> dict[str, dic
         if fields is not None and not snapshot.reference.path.endswith("live/feed"):
             found[snapshot.reference.path] = {k: v for k, v in fields.items() if k not in ("v", "writtenAt")}
     return found
+
+
+Deliver = Callable[[], dict[str, dict[str, Any]]]
+
+
+@pytest.fixture
+def deliver(database: Database, project: str, firestore: firestore_api.Client, taken: Taken) -> Deliver:
+    """Has the writer store everything that was published; returns what is stored then."""
+
+    def run() -> dict[str, dict[str, Any]]:
+        writer = Writer(VersionedStore(database), DeadLetters(project, "timing-dead"))
+        for message in taken("timing"):
+            assert writer.handle(push_body(message.data)).status_code == 204
+        return stored(firestore)
+
+    return run
+
+
+def told_by(messages: Iterable[Message], session: str, source: str) -> dict[str, dict[str, Any]]:
+    """What an uninterrupted run over the messages stores, by the state machine alone; `live/feed` left out."""
+    reducer = Reducer(session, "f1", source)
+    ticks = [tick for message in messages for tick in reducer.offer(message)] + reducer.finish()
+    documents = {path: to_fields(document) for tick in ticks for path, document in tick.documents}
+    return {path: fields for path, fields in documents.items() if not path.endswith("live/feed")}
+
+
+def recorded(recording: Path) -> dict[str, dict[str, Any]]:
+    """`told_by` of a recording."""
+    source = open_recording(recording)
+    return told_by(source.messages(), source.session, source.name)
+
+
+def laps_of(documents: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {path: fields for path, fields in documents.items() if "/laps/" in path}

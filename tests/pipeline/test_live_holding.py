@@ -20,7 +20,6 @@ from pitwall.documents.schedule import ScheduleDocument, ScheduledSession
 from pitwall.documents.session import SessionDocument
 from pitwall.message import FeedStatus, Message
 from pitwall.pipeline.database import Database, Unavailable
-from pitwall.pipeline.deadletter import DeadLetters
 from pitwall.pipeline.envelope import decode
 from pitwall.pipeline.holder import Holder, is_over
 from pitwall.pipeline.lease import Lease
@@ -28,12 +27,10 @@ from pitwall.pipeline.poller import Poller, Summary
 from pitwall.pipeline.publisher import Publisher
 from pitwall.pipeline.reader import Opened, Reader
 from pitwall.pipeline.schedule import Schedules
-from pitwall.pipeline.store import VersionedStore
 from pitwall.pipeline.ticks import Reducer
-from pitwall.pipeline.writer import Writer
 from pitwall.settings import Settings
 from tests.pipeline.broadcast import Broadcast
-from tests.pipeline.conftest import START, Taken, little_race, push_body, stored
+from tests.pipeline.conftest import START, Deliver, laps_of, little_race, told_by
 
 SPEED = 14.0
 
@@ -79,30 +76,9 @@ class Instance(threading.Thread):
         return self.summary
 
 
-@pytest.fixture
-def deliver(
-    database: Database, project: str, firestore: firestore_api.Client, taken: Taken
-) -> Callable[[], dict[str, dict[str, Any]]]:
-    """Has the writer store everything that was published; returns what is stored then."""
-
-    def run() -> dict[str, dict[str, Any]]:
-        writer = Writer(VersionedStore(database), DeadLetters(project, "timing-dead"))
-        for message in taken("timing"):
-            assert writer.handle(push_body(message.data)).status_code == 204
-        return stored(firestore)
-
-    return run
-
-
-def laps_of(documents: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {path: fields for path, fields in documents.items() if "/laps/" in path}
-
-
 def clean(messages: list[Message]) -> dict[str, dict[str, Any]]:
     """The laps an uninterrupted run stores."""
-    reducer = Reducer("", "f1", "broadcast")
-    ticks = [tick for message in messages for tick in reducer.offer(message)] + reducer.finish()
-    return laps_of({path: to_fields(document) for tick in ticks for path, document in tick.documents})
+    return laps_of(told_by(messages, "", "broadcast"))
 
 
 def until(true: Callable[[], bool], what: str) -> None:
@@ -142,7 +118,7 @@ def crash_at(monkeypatch: pytest.MonkeyPatch, seq: int) -> threading.Event:
 
 
 def test_a_crash_loses_no_message_of_a_live_feed_while_somebody_stands_by(
-    settings: Settings, project: str, database: Database, deliver: Any, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, project: str, database: Database, deliver: Deliver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     messages = with_heartbeats()
     broadcast = Broadcast(messages, SPEED)
@@ -163,7 +139,7 @@ def test_a_crash_loses_no_message_of_a_live_feed_while_somebody_stands_by(
 
 
 def test_a_gap_nobody_bridged_is_marked_and_the_laps_go_on_with_right_numbers(
-    settings: Settings, project: str, database: Database, deliver: Any, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, project: str, database: Database, deliver: Deliver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     messages = with_heartbeats()
     broadcast = Broadcast(messages, SPEED)
@@ -210,7 +186,11 @@ class Saying:
 
 
 def test_what_the_source_says_of_its_login_is_stored_in_plain_words(
-    settings: Settings, project: str, firestore: firestore_api.Client, deliver: Any, capsys: pytest.CaptureFixture[str]
+    settings: Settings,
+    project: str,
+    firestore: firestore_api.Client,
+    deliver: Deliver,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     race = little_race()
     denied = FeedStatus("live", "the F1TV token expired; reading the public topics only", 2, ("CarData", "Position"))
@@ -229,7 +209,7 @@ def test_what_the_source_says_of_its_login_is_stored_in_plain_words(
     )
 
 
-def test_a_feed_that_has_told_no_session_stores_nothing(settings: Settings, project: str, deliver: Any) -> None:
+def test_a_feed_that_has_told_no_session_stores_nothing(settings: Settings, project: str, deliver: Deliver) -> None:
     source = Saying(FeedStatus("refused", "F1 blocks this address (403)", at=1), Message("Heartbeat", {"Utc": "x"}, 5))
     instance = Instance(settings, project, lambda _: Opened(source, 1.0, rewindable=False))
     time.sleep(2.0)
@@ -291,7 +271,7 @@ def status(name: str, at: int) -> Message:
 
 
 def test_a_session_is_over_when_it_is_finalised_and_quiet_and_the_holder_leaves(
-    settings: Settings, project: str, database: Database, firestore: firestore_api.Client, deliver: Any
+    settings: Settings, project: str, database: Database, firestore: firestore_api.Client, deliver: Deliver
 ) -> None:
     race = little_race()
     end = race[-1].at
@@ -311,7 +291,7 @@ def test_a_session_is_over_when_it_is_finalised_and_quiet_and_the_holder_leaves(
 
 
 def test_the_next_sessions_info_ends_one_session_and_begins_the_other(
-    settings: Settings, project: str, database: Database, firestore: firestore_api.Client, deliver: Any
+    settings: Settings, project: str, database: Database, firestore: firestore_api.Client, deliver: Deliver
 ) -> None:
     race = little_race()
     later = race[-1].at + 600_000
@@ -370,7 +350,7 @@ def test_timing_after_the_end_keeps_a_session_open() -> None:
 
 
 def test_nothing_is_published_of_a_session_that_is_over_while_the_next_one_is_awaited(
-    settings: Settings, project: str, database: Database, firestore: firestore_api.Client, deliver: Any
+    settings: Settings, project: str, database: Database, firestore: firestore_api.Client, deliver: Deliver
 ) -> None:
     """Half an hour before a session the feed still tells of the one before, which the archive may have corrected."""
     race = little_race()
@@ -495,7 +475,7 @@ def test_without_a_schedule_nothing_is_polled_and_that_is_said(
 
 
 def test_polling_begins_half_an_hour_before_a_session_and_both_instances_leave_when_it_is_over(
-    by_schedule: Settings, project: str, database: Database, deliver: Any, firestore: firestore_api.Client
+    by_schedule: Settings, project: str, database: Database, deliver: Deliver, firestore: firestore_api.Client
 ) -> None:
     planned(database, to_come("7001", timedelta(minutes=29)), to_come("7003", timedelta(days=1)))
     race = little_race()
@@ -520,7 +500,7 @@ def test_polling_begins_half_an_hour_before_a_session_and_both_instances_leave_w
 
 
 def test_a_feed_refused_before_a_session_is_told_under_that_session(
-    by_schedule: Settings, project: str, database: Database, firestore: firestore_api.Client, deliver: Any
+    by_schedule: Settings, project: str, database: Database, firestore: firestore_api.Client, deliver: Deliver
 ) -> None:
     planned(database, to_come("7001", timedelta(minutes=5)))
     refused = FeedStatus("refused", "F1 blocks this address (403)", at=int(time.time() * 1000))

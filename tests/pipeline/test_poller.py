@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 import zlib
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -28,19 +27,17 @@ from pitwall.message import Message
 from pitwall.pipeline import poller as poller_module
 from pitwall.pipeline.checkpoint import Checkpoints
 from pitwall.pipeline.database import Database
-from pitwall.pipeline.deadletter import DeadLetters
 from pitwall.pipeline.envelope import Envelope, decode
 from pitwall.pipeline.invocation import database_of
 from pitwall.pipeline.lease import Lease
 from pitwall.pipeline.poller import Poller, SourceError, Summary, open_source
 from pitwall.pipeline.publisher import Publisher
 from pitwall.pipeline.reader import Opened
-from pitwall.pipeline.store import VersionedStore
 from pitwall.pipeline.ticks import Reducer, Tick
-from pitwall.pipeline.writer import Writer
 from pitwall.settings import Settings
 from pitwall.sources.recording import open_recording
-from tests.pipeline.conftest import Taken, little_race, push_body, stored, write_recording
+from tests.pipeline.broadcast import Broadcast
+from tests.pipeline.conftest import Deliver, Taken, laps_of, little_race, stored, write_recording
 from tests.pipeline.outage import Outage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,21 +89,6 @@ def as_published(told: list[Envelope]) -> list[tuple[int, list[str]]]:
     return [(round(e.at.timestamp() * 1000), [document.path for document in e.documents]) for e in told]
 
 
-@pytest.fixture
-def deliver(
-    database: Database, project: str, firestore: firestore_api.Client, taken: Taken
-) -> Callable[[], dict[str, dict[str, Any]]]:
-    """Has the writer store everything that was published; returns what is stored then."""
-
-    def run() -> dict[str, dict[str, Any]]:
-        writer = Writer(VersionedStore(database), DeadLetters(project, "timing-dead"))
-        for message in taken("timing"):
-            assert writer.handle(push_body(message.data)).status_code == 204
-        return stored(firestore)
-
-    return run
-
-
 def run(settings: Settings, database: Database) -> Summary:
     return Poller(settings, database, open_source).run()
 
@@ -124,14 +106,14 @@ def test_a_recording_is_published_tick_by_tick_to_its_end(
 
 
 def test_what_is_stored_is_what_the_state_machine_makes_of_it(
-    settings: Settings, database: Database, recording: Path, deliver: Callable[[], Any]
+    settings: Settings, database: Database, recording: Path, deliver: Deliver
 ) -> None:
     run(settings, database)
     assert deliver() == expected(recording)[1]
 
 
 def test_the_feed_is_told_as_ended(
-    settings: Settings, database: Database, deliver: Callable[[], Any], firestore: firestore_api.Client
+    settings: Settings, database: Database, deliver: Deliver, firestore: firestore_api.Client
 ) -> None:
     run(settings, database)
     deliver()
@@ -166,7 +148,7 @@ def test_a_source_played_to_its_end_costs_a_tick_one_read(
 
 
 def test_playing_again_changes_only_versions(
-    settings: Settings, database: Database, recording: Path, deliver: Callable[[], Any], firestore: firestore_api.Client
+    settings: Settings, database: Database, recording: Path, deliver: Deliver, firestore: firestore_api.Client
 ) -> None:
     run(settings, database)
     first = deliver()
@@ -199,7 +181,7 @@ def test_a_crash_between_publish_and_checkpoint_loses_and_changes_nothing(
     settings: Settings,
     database: Database,
     recording: Path,
-    deliver: Callable[[], Any],
+    deliver: Deliver,
     monkeypatch: pytest.MonkeyPatch,
     at_publish: int,
     checkpoint_s: float,
@@ -228,7 +210,7 @@ def test_a_checkpoint_does_not_cover_what_pubsub_never_acknowledged(
     settings: Settings,
     database: Database,
     recording: Path,
-    deliver: Callable[[], Any],
+    deliver: Deliver,
     pubsub_emulator: Emulator,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -256,7 +238,7 @@ def test_a_checkpoint_does_not_cover_what_pubsub_never_acknowledged(
 
 
 def test_a_standby_takes_over_from_a_killed_process_and_nothing_is_missing(
-    settings: Settings, database: Database, recording: Path, deliver: Callable[[], Any], project: str
+    settings: Settings, database: Database, recording: Path, deliver: Deliver, project: str
 ) -> None:
     slow = quick(settings, speed=30.0)
     program = "from pitwall.pipeline.poller import *; from pitwall.settings import Settings; s = Settings.from_env(); "
@@ -306,61 +288,16 @@ def test_a_planned_hand_over_publishes_each_tick_once(
     assert [paths for paths in without_feed if paths] == [paths for paths in wanted if paths]
 
 
-def laps_of(documents: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {path: fields for path, fields in documents.items() if "/laps/" in path}
-
-
-class Broadcast:
-    """A live feed: who is connected gets what is sent from then on, and nothing can be asked for again.
-
-    It begins with the first connection.
-    """
-
-    name = "broadcast"
-    session = "7001"
-
-    def __init__(self, sent: list[Message], speed: float) -> None:
-        self._sent = sent
-        self._speed = speed
-        self._began = 0.0
-
-    def opened(self) -> Opened:
-        return Opened(Connection(self), math.inf, rewindable=False)
-
-    def from_now_on(self) -> Iterator[Message]:
-        connected = time.monotonic()
-        self._began = self._began or connected
-        for message in self._sent:
-            due = self._began + (message.at - self._sent[0].at) / 1000 / self._speed
-            if due >= connected:
-                time.sleep(max(0.0, due - time.monotonic()))
-                yield message._replace(cursor=-1)
-
-
-class Connection:
-    """One instance's connection to a `Broadcast`."""
-
-    name = Broadcast.name
-    session = Broadcast.session
-
-    def __init__(self, broadcast: Broadcast) -> None:
-        self.rejected: Counter[str] = Counter()
-        self._broadcast = broadcast
-
-    def messages(self, cursor: int = 0) -> Iterator[Message]:
-        return self._broadcast.from_now_on()
-
-
 def test_a_live_feed_is_handed_over_without_a_message_missing_or_twice(
     settings: Settings,
     database: Database,
     recording: Path,
-    deliver: Callable[[], Any],
+    deliver: Deliver,
     project: str,
     firestore: firestore_api.Client,
 ) -> None:
     """The successor connects while the holder still applies, and leaves out what it finds in the checkpoint."""
-    broadcast = Broadcast(list(open_recording(recording).messages()), speed=12.0)
+    broadcast = Broadcast(list(open_recording(recording).messages()), speed=12.0, ends=True)
     live = replace(settings, source="broadcast", lease_renew_s=0.3)
     first = replace(live, instance="first", invocation_s=18.0, handover_s=14.0)
     second = replace(live, instance="second")
@@ -392,7 +329,7 @@ def test_a_holder_cut_off_from_its_lease_stops_publishing_and_goes_on_later(
     project: str,
     recording: Path,
     taken: Taken,
-    deliver: Callable[[], Any],
+    deliver: Deliver,
     broken: Outage,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -429,7 +366,7 @@ def test_an_outage_of_pubsub_only_delays(
     settings: Settings,
     database: Database,
     recording: Path,
-    deliver: Callable[[], Any],
+    deliver: Deliver,
     pubsub_emulator: Emulator,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -496,7 +433,7 @@ def test_the_raw_feed_is_published_too_and_reads_back_as_it_was(
 
 
 def test_a_source_that_fails_is_left_to_the_next_invocation(
-    settings: Settings, database: Database, recording: Path, deliver: Callable[[], Any]
+    settings: Settings, database: Database, recording: Path, deliver: Deliver
 ) -> None:
     assert Poller(settings, database, failing_at(60)).run().outcome == "failed"
     assert run(settings, database).outcome == "ended"
@@ -524,7 +461,7 @@ def test_a_checkpoint_of_another_version_is_told_and_the_recording_played_anew(
     settings: Settings,
     database: Database,
     recording: Path,
-    deliver: Callable[[], Any],
+    deliver: Deliver,
     firestore: firestore_api.Client,
     capsys: pytest.CaptureFixture[str],
 ) -> None:

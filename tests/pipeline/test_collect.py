@@ -22,28 +22,13 @@ from google.cloud import firestore as firestore_api
 from local import FUNCTIONS
 from local.emulators import Emulator
 from pitwall.collect import STUCK_S, Collector, NotConfigured, configured, health_app
-from pitwall.documents.encoding import to_fields
 from pitwall.message import Message
 from pitwall.pipeline.database import Database
-from pitwall.pipeline.deadletter import DeadLetters
 from pitwall.pipeline.lease import Lease
 from pitwall.pipeline.poller import SourceError
 from pitwall.pipeline.reader import Opened
-from pitwall.pipeline.store import VersionedStore
-from pitwall.pipeline.ticks import Reducer
-from pitwall.pipeline.writer import Writer
 from pitwall.settings import Settings
-from pitwall.sources.recording import open_recording
-from tests.pipeline.conftest import (  # noqa: F401 (fixtures)
-    Taken,
-    database,
-    little_race,
-    push_body,
-    stored,
-    taken,
-    topics,
-    write_recording,
-)
+from tests.pipeline.conftest import Deliver, little_race, recorded, write_recording
 
 SPEED = 20
 """At which the little race takes some eight seconds: time enough to end a collector in its middle."""
@@ -101,8 +86,8 @@ Collect = Callable[..., Running]
 def collect(
     recording: Path,
     project: str,
-    topics: dict[str, str],  # noqa: F811
-    database: Database,  # noqa: F811
+    topics: dict[str, str],
+    database: Database,
     tmp_path: Path,
 ) -> Iterator[Collect]:
     """Starts collectors of the recording; arguments, then settings by name. What is left of them ends with the test."""
@@ -132,39 +117,12 @@ def collect(
         running.process.wait()
 
 
-def expected(recording: Path) -> dict[str, dict[str, Any]]:
-    """What an uninterrupted run stores."""
-    source = open_recording(recording)
-    reducer = Reducer(source.session, "f1", source.name)
-    ticks = [tick for message in source.messages() for tick in reducer.offer(message)] + reducer.finish()
-    documents = {path: to_fields(document) for tick in ticks for path, document in tick.documents}
-    return {path: fields for path, fields in documents.items() if not path.endswith("live/feed")}
-
-
-@pytest.fixture
-def delivered(
-    database: Database,  # noqa: F811
-    project: str,
-    firestore: firestore_api.Client,
-    taken: Taken,  # noqa: F811
-) -> Callable[[], dict[str, dict[str, Any]]]:
-    """Has the writer store everything that was published; returns what is stored then."""
-
-    def run() -> dict[str, dict[str, Any]]:
-        writer = Writer(VersionedStore(database), DeadLetters(project, "timing-dead"))
-        for message in taken("timing"):
-            assert writer.handle(push_body(message.data)).status_code == 204
-        return stored(firestore)
-
-    return run
-
-
 def lease(firestore: firestore_api.Client) -> dict[str, Any]:
     return firestore.document("leases/f1").get().to_dict() or {}
 
 
 def test_collector_that_is_terminated_releases_the_feed_and_another_goes_on(
-    collect: Collect, firestore: firestore_api.Client, recording: Path, delivered: Callable[[], Any]
+    collect: Collect, firestore: firestore_api.Client, recording: Path, deliver: Deliver
 ) -> None:
     first = collect()
     first.wait_until_in_the_middle()
@@ -182,12 +140,12 @@ def test_collector_that_is_terminated_releases_the_feed_and_another_goes_on(
     second = collect("--once", speed=1000)
     assert second.process.wait(60) == 0
     assert second.says("holding")["cursor"] == first.says("let go")["messages"] > 0
-    assert delivered() == expected(recording)
+    assert deliver() == recorded(recording)
     assert lease(firestore)["epoch"] == 2
 
 
 def test_standby_goes_on_where_a_terminated_collector_let_go(
-    collect: Collect, firestore: firestore_api.Client, recording: Path, delivered: Callable[[], Any]
+    collect: Collect, firestore: firestore_api.Client, recording: Path, deliver: Deliver
 ) -> None:
     first = collect(lease_renew_s=0.5)
     first.wait_until_in_the_middle()
@@ -195,11 +153,11 @@ def test_standby_goes_on_where_a_terminated_collector_let_go(
     wait_for(lambda: "successor" in lease(firestore), "standing by")
     assert first.end(signal.SIGINT) == 0
     assert second.process.wait(60) == 0
-    assert delivered() == expected(recording)
+    assert deliver() == recorded(recording)
 
 
 def test_standby_goes_on_where_a_killed_collector_last_checkpointed(
-    collect: Collect, firestore: firestore_api.Client, recording: Path, delivered: Callable[[], Any]
+    collect: Collect, firestore: firestore_api.Client, recording: Path, deliver: Deliver
 ) -> None:
     quick = {"lease_ttl_s": 2.0, "lease_renew_s": 0.3}
     first = collect(**quick)
@@ -208,7 +166,7 @@ def test_standby_goes_on_where_a_killed_collector_last_checkpointed(
     wait_for(lambda: "successor" in lease(firestore), "standing by")
     assert first.end(signal.SIGKILL) == -signal.SIGKILL
     assert second.process.wait(60) == 0
-    assert delivered() == expected(recording)
+    assert deliver() == recorded(recording)
     assert lease(firestore)["epoch"] == 2
 
 
@@ -323,8 +281,8 @@ class Loop:
 @pytest.fixture
 def loop(
     project: str,
-    topics: dict[str, str],  # noqa: F811
-    database: Database,  # noqa: F811
+    topics: dict[str, str],
+    database: Database,
     request: pytest.FixtureRequest,
 ) -> Iterator[Callable[..., Loop]]:
     """Starts one; keyword arguments of the collector, and what the source does at first."""
@@ -392,7 +350,7 @@ def test_source_that_fails_is_told_until_a_message_comes(loop: Callable[..., Loo
     assert "error" not in running.health
 
 
-def test_failing_source_is_asked_ever_more_seldom(project: str, database: Database) -> None:  # noqa: F811
+def test_failing_source_is_asked_ever_more_seldom(project: str, database: Database) -> None:
     clock = [0.0]
     source = Fake()
     source.cannot_open = True
@@ -408,8 +366,8 @@ def test_failing_source_is_asked_ever_more_seldom(project: str, database: Databa
 def test_after_a_session_the_next_tick_is_waited_for(
     recording: Path,
     project: str,
-    topics: dict[str, str],  # noqa: F811
-    database: Database,  # noqa: F811
+    topics: dict[str, str],
+    database: Database,
 ) -> None:
     settings = Settings(project=project, instance="here", source=f"recording:{recording}", speed=float("inf"))
     collector = Collector(settings, database, tick_s=3600)
@@ -425,7 +383,7 @@ def test_after_a_session_the_next_tick_is_waited_for(
 
 def test_between_sessions_a_tick_costs_one_read(
     project: str,
-    database: Database,  # noqa: F811
+    database: Database,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     reads: list[Any] = []
