@@ -47,7 +47,7 @@ class LiveFeed:
         self.plan = FaultPlan([])
         if faults is not None:
             self.plan = FaultPlan.seeded(
-                faults, _length_ms(path), speed=speed, silence_s=SILENCE_S, connect_s=STEP_S, room_s=ROOM_S
+                faults, _length_ms(path), speed=speed, silence_s=SILENCE_S, connect_s=STEP_S, room_s=ROOM_S, token=True
             )
         self._hub = Hub([Playing(path)], speed=speed, token=self._token, plan=self.plan)
         self._speed = speed

@@ -12,6 +12,7 @@ When a lap ended that ended in a gap, in what place and how far behind is never 
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any, NamedTuple
@@ -50,11 +51,11 @@ def leave(car: Car, n: int, rules: LapRules) -> set[int]:
     """
     lap = car.open
     if lap is not None and rules.running and lap.number not in car.laps and not (car.flagged or car.lap_in_lane):
-        lap.gaps.append(n)
+        mark(lap, n)
     done = car.laps.get(car.waiting) if car.waiting is not None else None
     awaited = done is not None and (done.time is None or (done.time_source != "feed" and not _first(done, rules.race)))
     if done is not None and (awaited or done.sectors[2] is None):
-        done.gaps.append(n)
+        mark(done, n)
         return {done.number} & car.told
     return set()
 
@@ -91,7 +92,7 @@ def resume(
     if counter is not None and car.counter is not None and counter < car.counter:
         # Older than what is known, or set right: it brings nothing of the lap under way.
         if car.open is not None:
-            _mark(car.open, away)
+            mark(car.open, away.n)
         _only_pits(car, merged, away, rules)
         return laps.read(car, line, merged, away.at, rules, snapshot=True)
     car.resumed_at = away.at
@@ -136,16 +137,16 @@ def _is_over(car: Car, number: int) -> bool:
     return number in car.laps and car.laps[number].finished
 
 
-def _mark(lap: Lap | OpenLap, away: Away) -> None:
-    if away.n not in lap.gaps:
-        lap.gaps.append(away.n)
+def mark(lap: Lap | OpenLap, n: int) -> None:
+    """Gap `n` fell into a lap; they stay in their order."""
+    if n not in lap.gaps:
+        insort(lap.gaps, n)
 
 
 def doubt(lap: OpenLap, n: int) -> None:
     """Gap `n` may have brought more into a lap than the snapshot tells."""
     lap.doubtful = True
-    if n not in lap.gaps:
-        lap.gaps.append(n)
+    mark(lap, n)
 
 
 def _previous(merged: Mapping[str, Any]) -> Sectors:
@@ -169,7 +170,7 @@ def _go_on(
     done = car.laps.get(car.waiting) if car.waiting is not None else None
     if done is not None and away.n in done.gaps:
         _late_values(car, done, line, merged, sectors, rules, touched)
-    _mark(lap, away)
+    mark(lap, away.n)
     lap.aborted = lap.aborted or away.broken
     over = car.laps.get(lap.number - 1)
     of_the_last = over is not None and over.sectors[:2] == sectors[:2] and sectors[0] is not None
@@ -229,9 +230,9 @@ def _find(
             aborted=own.aborted or away.broken,
             gaps=list(own.gaps),
             doubtful=True,
-            lost=True,
+            found_at=away.at,
         )
-        _mark(lap, away)
+        mark(lap, away.n)
         if number == opened.number:
             lap.ended_at = away.since
             laps.mark_pits(car, lap, rules)
@@ -248,7 +249,7 @@ def _find(
             lap.started_at = before.ended_at
         laps.reckon(car, lap)
     begun = OpenLap(number=last.number + 1, started_at=last.ended_at, sectors=of_next, aborted=away.broken)
-    _mark(begun, away)
+    mark(begun, away.n)
     car.open = begun
 
 
@@ -301,7 +302,9 @@ def _just_ended(car: Car, lap: Lap, count: int, sectors: Sectors, merged: Mappin
     """
     if sectors[0] is None or sectors[1] is None:
         return False
-    if lap.sectors[0] == sectors[0]:
+    if any(known not in (None, now) for known, now in zip(lap.sectors[:2], sectors, strict=False)):
+        return False
+    if lap.sectors[:2] == sectors[:2]:
         return True
     since = max((o.ended_at for o in car.laps.values() if o.ended_at is not None and not o.lost), default=None)
     best = merged.get("BestLapTime")
@@ -309,7 +312,7 @@ def _just_ended(car: Car, lap: Lap, count: int, sectors: Sectors, merged: Mappin
     times = [o.time for o in car.laps.values() if o.time_source == "feed"] + told
     quickest = min((time for time in times if time is not None), default=None)
     if since is None or quickest is None:
-        return False
+        return lap.sectors[0] == sectors[0]
     return away.at - since < count * quickest + (sectors[0] + sectors[1]) * 3 // 4
 
 

@@ -314,13 +314,13 @@ def _read_sectors(
 def _late_lap(car: Car, at: int) -> Lap | None:
     """The lap that was completed a moment ago and may still get what belongs to it."""
     done = car.laps.get(car.waiting) if car.waiting is not None else None
-    over = over_since(car, done) if done is not None else None
+    over = over_since(done) if done is not None else None
     return done if over is not None and at - over <= LATE_MS else None
 
 
-def over_since(car: Car, lap: Lap) -> int | None:
+def over_since(lap: Lap) -> int | None:
     """From when on what is told late of a lap is awaited: its end, or the snapshot after the gap it ended in."""
-    return car.resumed_at if lap.lost else lap.ended_at
+    return lap.found_at if lap.lost else lap.ended_at
 
 
 def _belongs_to(done: Lap, lap: OpenLap, index: int) -> bool:
@@ -333,7 +333,7 @@ def _belongs_to(done: Lap, lap: OpenLap, index: int) -> bool:
 def _read_time(car: Car, time: int, merged: Mapping[str, Any], at: int, rules: LapRules, touched: set[int]) -> None:
     """A lap time in a message without a crossing."""
     done = car.laps.get(car.waiting) if car.waiting is not None else None
-    over = over_since(car, done) if done is not None else None
+    over = over_since(done) if done is not None else None
     if done is not None and over is not None:
         since = at - over
         if (done.time is None or done.time_source == "derived") and since <= LATE_MS and done.refused is None:

@@ -37,10 +37,15 @@ class Lap(Struct, array_like=True):
     """It ended in the pit lane in practice or qualifying: the feed times it, but not as a best."""
     gaps: list[int] = field(default_factory=list)
     """Gaps that fell into it, or into the seconds in which its last values were still to come."""
-    lost: bool = False
-    """Its crossing fell into a gap: when it ended, in what place and how far behind was never sent again."""
+    found_at: int | None = None
+    """When the snapshot came that told of it, as its crossing fell into a gap; None where that was seen."""
     doubtful: bool = False
     """In a gap something happened that a snapshot tells only in part: a visit to the pits, a change of the track."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether its crossing fell into a gap: its end, its place and how far behind were never sent again."""
+        return self.found_at is not None
 
 
 class OpenLap(Struct, array_like=True):

@@ -290,8 +290,8 @@ class SessionState:
         lap = car.laps[number]
         bests.apply_ruling(car, lap, self.rules.race)
         begun_in = self._gap_at(lap.started_at)
-        if begun_in is not None and begun_in not in lap.gaps:
-            lap.gaps.append(begun_in)  # its beginning was told late, and is reckoned to have been in the gap
+        if begun_in is not None:
+            gaps.mark(lap, begun_in)  # its beginning was told late, and is reckoned to have been in the gap
         if lap.finished:
             before = car.laps.get(number - 1)
             reckoned = bool(lap.gaps) and ((before is not None and before.lost) or begun_in is not None)
@@ -320,9 +320,9 @@ class SessionState:
             for car, lap in over
             if lap.ended_at is not None and not lap.lost
         )
-        unseen = [self.data.gaps[lap.gaps[-1]].ended_at for _, lap in over if lap.lost]
+        unseen = [lap.found_at for _, lap in over if lap.found_at is not None]
         for place, (ended_at, _, _, lap) in enumerate(crossed, start=1):
-            known: int | None = place + sum(1 for gap_ended_at in unseen if gap_ended_at <= ended_at)
+            known: int | None = place + sum(1 for found_at in unseen if found_at <= ended_at)
             close = self._gap_at(ended_at) if unseen else None
             if unseen and close is None:
                 close = self._gap_at(ended_at + LATE_CROSSING_MS)
@@ -330,8 +330,7 @@ class SessionState:
                 close = self._gap_at(ended_at - LATE_CROSSING_MS)
             if close is not None:
                 known = None  # a crossing may be told late: one of those unseen may have been before it
-                if close not in lap.gaps:
-                    lap.gaps.append(close)
+                gaps.mark(lap, close)
                 self._note(change.GAP, close)
             if lap.position != known:
                 lap.position = known
@@ -390,11 +389,14 @@ class SessionState:
 
     def _statuses_for_certain(self, lap: Lap) -> list[str]:
         """The track's statuses on a lap of which an end fell into a gap; none if it matters when exactly that was."""
-        gap = self.data.gaps[lap.gaps[-1]]
-        if not all("SessionData" in self.data.gaps[n].topics for n in lap.gaps):
+        gaps_told = [self.data.gaps[n] for n in lap.gaps]
+        if not all("SessionData" in gap_told.topics for gap_told in gaps_told):
             return []
-        since = lap.started_at if lap.started_at is not None else gap.started_at
-        until = lap.ended_at if lap.ended_at is not None and not lap.lost else gap.ended_at + 1
+        since = lap.started_at if lap.started_at is not None else min(gap_told.started_at for gap_told in gaps_told)
+        if lap.found_at is not None:
+            until = lap.found_at + 1
+        else:
+            until = lap.ended_at if lap.ended_at is not None else gaps_told[-1].ended_at + 1
         codes = self._statuses_between(since - RECKONED_MS, until)
         within = self._statuses_between(since + RECKONED_MS, until)
         certain = (len(codes) == 1 or not (lap.lost or lap.started_at is None)) and not self._status_uncertain(lap)
@@ -408,7 +410,7 @@ class SessionState:
         for car in self.data.cars.values():
             if car.waiting is not None:
                 lap = car.laps.get(car.waiting)
-                over = laps.over_since(car, lap) if lap is not None else None
+                over = laps.over_since(lap) if lap is not None else None
                 if lap is not None and lap.number not in car.told and at - (over or 0) > laps.LATE_MS:
                     touched: set[int] = set()
                     laps.settle(car, touched)

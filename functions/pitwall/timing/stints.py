@@ -127,6 +127,8 @@ def _begin_unseen(car: Car, index: int) -> bool:
     """Whether the first lap of a stint is not known: this state joined in it, or lost the connection for a while."""
     first = min((number for number, lap in car.laps.items() if lap.stint == index), default=1)
     before = car.laps.get(first - 1)
+    if any(visit.fitted == index and visit.lap == first - 1 for visit in car.visits):
+        return False
     return first != 1 and (before is None or (before.lost and before.stint is None))
 
 
