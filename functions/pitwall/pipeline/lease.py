@@ -4,7 +4,8 @@
     epoch       grows by one with every holder; part of every `v` it publishes
     expiresAt   without a renewal the lease ends here
     handoverAt  when the holder means to hand over to the successor
-    successor   instance that stands by: {id, seenAt, ready}
+    successor   instance that stands by: {id, seenAt, ready}. While it is ready and was seen within a time to live, a
+                lease that is free is its own: who only just came has kept nothing of a live feed
     sessionKey  session being published: names the checkpoint
     source      what is being read, as configured
     finished    the source has been played to its end; nothing is to be done until another is configured
@@ -98,14 +99,14 @@ class Lease:
         )
 
     def acquire(self, source: str, lifetime_s: float) -> Held | None:
-        """Becomes the holder, of a new epoch, if nobody is; None if somebody is.
+        """Becomes the holder, of a new epoch, if nobody is; None if somebody is, or another one stands by for it.
 
         source: what this instance will read. lifetime_s: seconds until it means to hand over.
         Raises Unavailable.
         """
 
         def take(fields: dict[str, Any], now: datetime) -> dict[str, Any] | None:
-            if not self._free(fields, now):
+            if not self._free(fields, now) or self._is_anothers_turn(fields, now):
                 return None
             taken = {
                 **fields,
@@ -149,14 +150,21 @@ class Lease:
         """
 
         def announce(fields: dict[str, Any], now: datetime) -> dict[str, Any] | None:
-            successor = fields.get("successor", {})
-            if self._free(fields, now) or (
-                successor.get("id") != self._instance and _standing_by(fields, now, self._ttl_s, ready_only=False)
-            ):
+            if self._free(fields, now) or self._is_anothers_turn(fields, now, ready_only=False):
                 return None
             return {**fields, "successor": {"id": self._instance, "seenAt": now, "ready": ready}}
 
         self._change(announce)
+
+    def stand_down(self) -> None:
+        """Takes the announcement back, so that nobody waits for this instance. Raises Unavailable."""
+
+        def withdraw(fields: dict[str, Any], _: datetime) -> dict[str, Any] | None:
+            if fields.get("successor", {}).get("id") != self._instance:
+                return None
+            return {key: value for key, value in fields.items() if key != "successor"}
+
+        self._change(withdraw)
 
     def release(self, session_key: str, *, finished: bool = False) -> None:
         """Lets go, so that a successor need not wait. Raises LeaseLost if it is already somebody else's, Unavailable.
@@ -199,6 +207,11 @@ class Lease:
             or not isinstance(expires, datetime)
             or expires <= now
         )
+
+    def _is_anothers_turn(self, fields: dict[str, Any], now: datetime, *, ready_only: bool = True) -> bool:
+        """Whether another instance stands by."""
+        successor = fields.get("successor", {})
+        return successor.get("id") != self._instance and _standing_by(fields, now, self._ttl_s, ready_only=ready_only)
 
     def _read(self) -> Stored:
         return self._database.read([self._path])[self._path]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Literal
 from uuid import uuid4
@@ -100,7 +101,7 @@ class Poller:
                 return Summary("finished", settings.feed)
         elif (to_poll := self._schedule.to_poll()).session is None:
             return _idle(settings.feed, to_poll)
-        announce_at, free = 0.0, True
+        announce_at, announced, free = 0.0, False, True
         try:
             while (now := self._monotonic()) < ends and not self._stopping.is_set():
                 try:
@@ -117,6 +118,7 @@ class Poller:
                     elif now >= announce_at:
                         self._keep()
                         self._lease.stand_by(ready=self._ready())
+                        announced = True
                         announce_at = now + settings.lease_renew_s
                     seen = self._watch(ends)
                     if seen == "leave":
@@ -128,6 +130,9 @@ class Poller:
         finally:
             if self._keeping is not None:
                 self._keeping.stop()
+            if announced:
+                with suppress(Unavailable):
+                    self._lease.stand_down()
         return summary
 
     def _hold(self, held: Held, ends: float, to_poll: ToPoll | None) -> Summary:

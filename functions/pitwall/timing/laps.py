@@ -519,8 +519,14 @@ def _place_in_time(car: Car, lap: Lap) -> None:
         lap.ended_at = lap.started_at + lap.time
         if car.open is not None and car.open.number == lap.number + 1:
             car.open.started_at = lap.ended_at
-    elif late < -MUCH_TOO_LATE_MS:
-        # The lap began in the pit lane, before the car left it.
+    _begun_in_lane(lap)
+
+
+def _begun_in_lane(lap: Lap) -> None:
+    """Sets back the beginning of a lap that began in the pit lane, before the car left it."""
+    if lap.time is None or lap.started_at is None or lap.ended_at is None:
+        return
+    if lap.ended_at - lap.time < lap.started_at - MUCH_TOO_LATE_MS:
         lap.started_at = lap.ended_at - lap.time
 
 
@@ -533,6 +539,7 @@ def reckon(car: Car, lap: Lap) -> None:
         lap.started_at = lap.ended_at - lap.time
         if before is not None and before.lost and before.ended_at is None:
             before.ended_at = lap.started_at
+            _begun_in_lane(before)
     elif lap.lost and lap.ended_at is None and lap.started_at is not None:
         lap.ended_at = lap.started_at + lap.time
 

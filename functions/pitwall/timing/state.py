@@ -434,7 +434,7 @@ class SessionState:
 
     def _session_data(self, payload: dict[str, Any], message: Message) -> None:
         delta = self._merge("SessionData", payload, message)
-        topics = self.data.topics
+        topics, away = self.data.topics, self.data.away is not None
         told = dict(items(topics["SessionData"].get("StatusSeries")))
         for index, _ in items(delta.get("StatusSeries")):
             item = told.get(index)
@@ -443,30 +443,20 @@ class SessionState:
             since = utc_ms(item.get("Utc"))
             if not message.snapshot and since is not None:
                 self.data.status_delay = max(0, min(message.at - since, MAX_STATUS_DELAY_MS))
-            if message.snapshot and self.data.away is not None and topics.keys() >= {"SessionStatus", "TrackStatus"}:
-                self._missed_status(item)
-                continue
             # A snapshot tells the statuses before it, each with its instant; else the topics of their own come too.
             at = since if since is not None and message.snapshot else message.at
+            missed = since + self.data.status_delay if since is not None and message.snapshot and away else None
             status, track = text(item.get("SessionStatus")), text(item.get("TrackStatus"))
             if status is not None and "SessionStatus" not in topics:
                 self._new_status(status, at, told=not message.snapshot or self.data.started_at is None)
+            elif status is not None and missed is not None and _later(missed, self.data.session_status):
+                self._new_status(status, missed, told=True)
             if track is not None and "TrackStatus" not in topics:
                 self._new_track_status(TRACK_CODES.get(track, track), track, at)
+            elif track is not None and missed is not None and _later(missed, self.data.track_status):
+                self._new_track_status(TRACK_CODES.get(track, track), track, missed)
         self._refresh_rules()
         self._note(change.SESSION)
-
-    def _missed_status(self, item: Mapping[str, Any]) -> None:
-        """A status that came and may have gone in a gap: taken if it is later than the last one known."""
-        since = utc_ms(item.get("Utc"))
-        if since is None:
-            return
-        at = since + self.data.status_delay
-        status, track = text(item.get("SessionStatus")), text(item.get("TrackStatus"))
-        if status is not None and _later(at, self.data.session_status):
-            self._new_status(status, at, told=True)
-        if track is not None and _later(at, self.data.track_status):
-            self._new_track_status(TRACK_CODES.get(track, track), track, at)
 
     def _session_status(self, payload: dict[str, Any], message: Message) -> None:
         self._merge("SessionStatus", payload, message)
