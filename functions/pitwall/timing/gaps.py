@@ -287,6 +287,8 @@ def _last_lap(
         if lap.time is None:
             lap.refused = None
     laps.settle(car, touched)  # it ended long ago: the car has been through sector 1 since, or left the pits
+    if not rules.race and flag(merged.get("InPit")):
+        return [None, None, None]  # nothing is cleared before it leaves: what is shown is of the lap it came in on
     return sectors
 
 
