@@ -147,6 +147,8 @@ class _Comparison:
                 continue  # that it is the time of the lap before, which was not sent again, was not seen
             if listed and name == "speeds" and told and now and now.items() <= told.items():
                 continue
+            if listed and name == "gapToLeaderMs" and clean.get("position") == 1 and "position" not in got:
+                continue  # who leads is not told to be behind; that it led was not seen
             if listed and self._timed_from_the_start(key[1], name, clean, got):
                 continue
             yield f"{where}: {name} is {now}, {told} in the clean run{' (listed)' if listed else ''}"

@@ -470,8 +470,8 @@ def _visits(
     if was_in and (not now_in or stops > 0 or now > first):
         if not car.visits or car.visits[-1].out_at is not None:
             car.visits.append(PitVisit(stint=first))  # it was in the pits from the beginning
-        elif car.visits[-1].lap is None and rules.race and numbers:
-            car.visits[-1].lap = begun  # the line is in the lane: the lap it came in on had not ended yet
+        elif car.visits[-1].lap is None and numbers and (rules.race or not car.lap_in_lane):
+            car.visits[-1].lap = begun  # the lap it came in on had not ended yet
             car.laps[begun].pit_in = True
         visit = car.visits[-1]
         visit.out_at, visit.out_unseen = away.at, True
@@ -494,7 +494,7 @@ def _visits(
         visit.new_stint = not listed[index + 1].same_tyres
     more = stops - len([visit for visit in made if visit.in_unseen])
     if now_in and (not was_in or made):
-        came_in = _came_in_on(numbers, opened, merged, rules)
+        came_in = _came_in_on(car, numbers, opened, merged, rules)
         car.visits.append(PitVisit(in_at=away.at, lap=came_in, stint=now, part=rules.part, in_unseen=True))
         made.append(car.visits[-1])
     elif not now_in and (more > 0 if rules.race else left_at_once and numbers and not made):
@@ -544,12 +544,15 @@ def _last_on(numbers: Sequence[int], spread: list[int] | None, stint: int) -> in
     return on[-1] if on else None
 
 
-def _came_in_on(numbers: Sequence[int], opened: OpenLap, merged: Mapping[str, Any], rules: LapRules) -> int | None:
+def _came_in_on(
+    car: Car, numbers: Sequence[int], opened: OpenLap, merged: Mapping[str, Any], rules: LapRules
+) -> int | None:
     """The lap on which a car came in that is in the pits. In a race the line is in the lane: the lap ends there."""
     if not rules.race:
         return numbers[-1] if numbers else None
     sectors = laps.shown(merged)
-    if sectors[2] is not None:
+    just_ended = bool(numbers) and car.laps[numbers[-1]].sectors == sectors
+    if sectors[2] is not None or just_ended:
         return numbers[-1] if numbers else None
     return opened.number if sectors[1] is not None else None
 
