@@ -201,8 +201,15 @@ class _Comparison:
             lap = "bestLap" if not which else "lap"
             if which and told.get("lapTimeMs") != now.get("lapTimeMs"):
                 yield f"{path}: best{which} is {now.get('lapTimeMs')}, {told.get('lapTimeMs')} in the clean run"
-            elif told.get(lap) != now.get(lap) and not (lap not in now and told[lap] in self.listed[number]):
+            elif told.get(lap) != now.get(lap) and not self._best_lap_unseen(number, told.get(lap), now.get(lap)):
                 yield f"{path}: best lap{which} is {now.get(lap)}, {told.get(lap)} in the clean run"
+
+    def _best_lap_unseen(self, number: str, told: int | None, now: int | None) -> bool:
+        """Whether a best was set on a lap nobody saw: it is not known which, or is the next that took as long."""
+        if told not in self.listed[number]:
+            return False
+        times = [self.laps[0].get((number, lap), {}).get("lapTimeMs") for lap in (told, now) if lap is not None]
+        return now is None or times[0] == times[-1]
 
     def _stint_unsure(self, number: str, stint: int) -> bool:
         """Whether of some lap of a stint it is not known that it was of it."""
@@ -242,8 +249,10 @@ class _Comparison:
             yield f"{path}: other cars"
         for number, line in clean["lines"].items():
             now = got["lines"].get(number, {})
-            besides = ("stops",) if now.get("stops", 0) <= line["stops"] and self._lacks_stops(number) else ()
-            yield from _unequal(f"{path} of car {number}", line, now, besides)
+            besides = ["stops"] if now.get("stops", 0) <= line["stops"] and self._lacks_stops(number) else []
+            if self._best_lap_unseen(number, line.get("bestLap"), now.get("bestLap")):
+                besides.append("bestLap")
+            yield from _unequal(f"{path} of car {number}", line, now, tuple(besides))
 
     def _lacks_stops(self, number: str) -> bool:
         """Whether a car has stops of which nothing is known but that a gap fell on them."""

@@ -29,6 +29,23 @@ def test_a_simulated_race_with_a_hole_differs_only_in_what_the_gap_names(race: i
     assert state.rejected == {}
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("race", [2, 4])
+def test_a_race_with_a_hole_in_nearly_every_lap_differs_only_in_what_the_gaps_name(race: int, seed: int) -> None:
+    messages, clean = simulated(race)
+    got = played(with_holes(messages, holes(messages, seed, count=15, shortest=5, longest=60)))[1]
+    assert len(gaps_in(got)) == 15
+    assert differences(clean, got) == []
+
+
+@pytest.mark.parametrize("name", ["2025-qatar-sprint.txt.gz", "2024-silverstone-practice-1"])
+def test_a_real_session_with_many_holes_differs_only_in_what_the_gaps_name(recordings: Path, name: str) -> None:
+    messages = list(open_recording(recordings / name).messages())
+    clean = played(messages)[1]
+    got = played(with_holes(messages, holes(messages, 0, count=15, shortest=5, longest=90)))[1]
+    assert differences(clean, got) == []
+
+
 def test_two_holes_in_one_race_are_two_gaps() -> None:
     messages, clean = simulated(1)
     got = played(with_holes(messages, holes(messages, 5, count=2, longest=60)))[1]

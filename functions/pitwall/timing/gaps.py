@@ -177,6 +177,10 @@ def _go_on(
     if sectors[2] is None and not of_the_last and not out(merged):
         # What was told before the gap is of this lap; so is what is shown now that sector 3 is cleared.
         lap.sectors = [known if known is not None else now for known, now in zip(lap.sectors, sectors, strict=True)]
+    news = laps.last_lap_time(line)
+    timed = over is not None and over.time_source == "feed" and away.n not in over.gaps
+    if rules.race and news is not None and timed and None not in lap.sectors[:2]:
+        lap.early_time, lap.early_at = news, away.at  # told a moment before the crossing
 
 
 def _late_values(

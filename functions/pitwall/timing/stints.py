@@ -193,10 +193,10 @@ def lane_time(car: Car, lap: int | None, lane_ms: int | None, stop_ms: int | Non
     """A pit-lane time the feed tells, with the lap the car came in on; returns whether it was news."""
     stops = [visit for visit in car.visits if visit.in_at is not None]
     found = next((visit for visit in reversed(stops) if lap is not None and visit.lap == lap), None)
-    if found is None and stops:
+    if found is None and stops and (lap is None or stops[-1].lap is None or abs(stops[-1].lap - lap) <= 1):
         found = stops[-1]
     if found is None:
-        return False
+        return False  # of a stop nobody saw
     if lane_ms is not None and found.lane_time is not None and abs(lane_ms - found.lane_time) <= TENTH_MS:
         # Told twice, to the tenth of a second (PitLaneTimeCollection) and to the thousandth (PitStopSeries).
         lane_ms = max(lane_ms, found.lane_time, key=lambda told: told % TENTH_MS != 0)
