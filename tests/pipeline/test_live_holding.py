@@ -15,10 +15,11 @@ from google.cloud import firestore as firestore_api
 from msgspec import UNSET
 from msgspec.structs import replace as msgspec_replace
 
-from pitwall.documents.encoding import to_fields
+from pitwall.documents.encoding import instant, to_fields
 from pitwall.documents.schedule import ScheduleDocument, ScheduledSession
 from pitwall.documents.session import SessionDocument
 from pitwall.message import FeedStatus, Message
+from pitwall.pipeline.checkpoint import Checkpoint, Checkpoints
 from pitwall.pipeline.database import Database, Unavailable
 from pitwall.pipeline.envelope import decode
 from pitwall.pipeline.holder import Holder, is_over
@@ -138,6 +139,35 @@ def test_a_crash_loses_no_message_of_a_live_feed_while_somebody_stands_by(
     assert broadcast.connections == 2
 
 
+def test_what_a_standby_kept_is_there_when_firestore_does_not_answer_at_first(
+    settings: Settings, project: str, database: Database, deliver: Deliver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    messages = with_heartbeats()
+    broadcast = Broadcast(messages, SPEED)
+    load, unanswered = Checkpoints.load, [""]
+
+    def answers_later(self: Checkpoints, session_key: str) -> Checkpoint | None:
+        if unanswered:
+            raise Unavailable(unanswered.pop())
+        return load(self, session_key)
+
+    opened = lambda _: broadcast.opened()  # noqa: E731
+    first = Instance(replace(settings, instance="first"), project, opened)
+    until(lambda: holder(database).startswith("first/"), "the first one's holding")
+    second = Instance(replace(settings, instance="second"), project, opened)
+    until(lambda: broadcast.connections == 2, "the second one's standing by")
+    until(lambda: time.monotonic() > broadcast.due(messages[60]), "some of the race")
+    monkeypatch.setattr(Checkpoints, "load", answers_later)
+    first.end()
+    until(lambda: time.monotonic() > broadcast.due(messages[len(little_race()) + 5]), "the end of the race")
+    second.end()
+    documents = deliver()
+    assert not unanswered
+    assert laps_of(documents) == clean(messages)
+    assert not [path for path in documents if "/gaps/" in path]
+    assert broadcast.connections == 2
+
+
 def test_a_gap_nobody_bridged_is_marked_and_the_laps_go_on_with_right_numbers(
     settings: Settings, project: str, database: Database, deliver: Deliver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +196,132 @@ def test_a_gap_nobody_bridged_is_marked_and_the_laps_go_on_with_right_numbers(
     assert any(got != wanted for _, _, got, wanted in times), "the race went on without anybody, and nothing is missing"
 
 
+def test_what_changed_back_while_nobody_listened_is_stored_as_it_is(
+    settings: Settings, project: str, database: Database, deliver: Deliver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A yellow flag was published and no checkpoint covers it; whoever goes on knows of nothing but green."""
+    flags = [("1", 2_000), ("2", 30_000), ("1", 50_000)]
+    told = [Message("TrackStatus", {"Status": code}, START + after) for code, after in flags]
+    messages = sorted([*with_heartbeats(), *told], key=lambda message: message.at)
+    broadcast = Broadcast(messages, SPEED)
+    settings = replace(settings, checkpoint_s=30.0)
+    crashed = threading.Event()
+    publish = Publisher.publish
+
+    def crash(self: Publisher, topic: str, key: str, data: bytes, **attributes: str) -> None:
+        publish(self, topic, key, data, **attributes)
+        if topic == "timing" and any(b'"code":"2"' in bytes(document.fields) for document in decode(data).documents):
+            while not self.acknowledged(self.messages):
+                self.wait(0.1)
+            crashed.set()
+            raise Crash
+
+    with monkeypatch.context() as crashing:
+        crashing.setattr(Publisher, "publish", crash)
+        Instance(replace(settings, instance="first"), project, lambda _: broadcast.opened())
+        until(crashed.is_set, "the crash")
+    assert deliver()["sessions/7001"]["trackStatus"]["code"] == "2"
+    until(lambda: time.monotonic() > broadcast.due(told[-1]) + 0.1, "the green flag")
+    second = Instance(replace(settings, instance="second"), project, lambda _: broadcast.opened())
+    until(lambda: holder(database).startswith("second/"), "the take-over")
+    until(lambda: time.monotonic() > broadcast.due(messages[-20]), "the end of the race")
+    second.end()
+    assert deliver()["sessions/7001"]["trackStatus"]["code"] == "1"
+
+
+def test_a_crash_in_a_holders_first_seconds_is_marked_too(
+    settings: Settings, project: str, database: Database, deliver: Deliver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first checkpoint is written, and named by the lease, as soon as the session is known."""
+    messages = with_heartbeats()
+    broadcast = Broadcast(messages, SPEED)
+    settings = replace(settings, checkpoint_s=30.0, lease_renew_s=0.9)
+    crashed = crash_at(monkeypatch, 20)
+    Instance(replace(settings, instance="first"), project, lambda _: broadcast.opened())
+    until(crashed.is_set, "the crash")
+    second = Instance(replace(settings, instance="second"), project, lambda _: broadcast.opened())
+    until(lambda: holder(database).startswith("second/"), "the take-over")
+    until(lambda: time.monotonic() > broadcast.due(messages[len(little_race()) + 5]), "the end of the race")
+    second.end()
+    assert [path for path in deliver() if "/gaps/" in path] == ["sessions/7001/gaps/0"]
+
+
+def test_a_snapshot_that_tells_nothing_new_is_of_the_time_it_came(
+    settings: Settings, project: str, database: Database, deliver: Deliver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may tell of nothing for half a minute, while the feed went on and nobody heard it."""
+    heard = little_race()[:30]
+    last = heard[-1].at
+
+    def crash(*_: object, **__: object) -> None:
+        raise Crash
+
+    with monkeypatch.context() as crashing:
+        crashing.setattr(Lease, "release", crash)  # right behind the checkpoint
+        source = Saying(FeedStatus("live"), *heard)
+        first = Instance(replace(settings, instance="first"), project, lambda _: Opened(source, 1.0, rewindable=False))
+        until(lambda: holder(database).startswith("first/"), "holding")
+        until(lambda: source.said == len(heard) + 1, "the messages")
+        first.poller.stop()
+        first.join(30)
+    snapshot = [message._replace(at=last - 5_000, snapshot=True) for message in heard[:3]]
+    following = Saying(FeedStatus("live"), *snapshot, Message("Heartbeat", {"Utc": "x"}, last + 60_000))
+    second = Instance(settings, project, lambda _: Opened(following, 1.0, rewindable=False))
+    until(lambda: following.said == 5, "the take-over")
+    second.end()
+    (gap,) = [fields for path, fields in deliver().items() if "/gaps/" in path]
+    assert gap["startDate"] == instant(last)
+    assert gap["endDate"] - gap["startDate"] > timedelta(seconds=1)
+
+
+def test_a_former_holder_that_wakes_sets_nothing_back(
+    settings: Settings,
+    project: str,
+    database: Database,
+    deliver: Deliver,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It hung with ticks in its Pub/Sub client; they go out when somebody else has long published newer ones."""
+    messages = with_heartbeats()
+    broadcast = Broadcast(messages, SPEED)
+    hung, wake, woken = threading.Event(), threading.Event(), threading.Event()
+    in_line: list[tuple[Publisher, str, str, bytes]] = []
+    publish = Publisher.publish
+
+    def hang(self: Publisher, topic: str, key: str, data: bytes, **attributes: str) -> None:
+        if topic != "timing" or (told := decode(data)).epoch > 1 or told.seq < 55:
+            publish(self, topic, key, data, **attributes)
+            return
+        in_line.append((self, topic, key, data))
+        if told.seq == 60:
+            hung.set()
+            wake.wait(60)
+            for waiting in in_line:
+                publish(*waiting)
+            while not self.acknowledged(self.messages):
+                self.wait(0.1)
+            woken.set()
+
+    monkeypatch.setattr(Publisher, "publish", hang)
+    first = Instance(replace(settings, instance="first", checkpoint_s=30.0), project, lambda _: broadcast.opened())
+    until(lambda: holder(database).startswith("first/"), "the first one's holding")
+    second = Instance(replace(settings, instance="second"), project, lambda _: broadcast.opened())
+    until(hung.is_set, "the hanging")
+    until(lambda: holder(database).startswith("second/"), "the take-over")
+    until(lambda: time.monotonic() > broadcast.due(messages[len(little_race()) + 5]), "the end of the race")
+    wake.set()
+    until(woken.is_set, "the waking")
+    until(lambda: broadcast.connections == 3, "standing by again")
+    assert "no longer the holder" in capsys.readouterr().out
+    second.end()
+    first.end()
+    assert len(in_line) == 6
+    documents = deliver()
+    assert laps_of(documents) == clean(messages)
+    assert not [path for path in documents if "/gaps/" in path]
+
+
 class Saying:
     """A live source that says what it is told to, then waits."""
 
@@ -174,11 +330,14 @@ class Saying:
 
     def __init__(self, *items: Message | FeedStatus) -> None:
         self.rejected: Counter[str] = Counter()
+        self.said = 0
         self._items = [item._replace(cursor=-1) if isinstance(item, Message) else item for item in items]
         self._closing = threading.Event()
 
     def messages(self, cursor: int = 0) -> Iterator[Message | FeedStatus]:
-        yield from self._items
+        for item in self._items:
+            yield item
+            self.said += 1
         self._closing.wait(60)
 
     def close(self) -> None:

@@ -137,15 +137,14 @@ class Poller:
 
     def _hold(self, held: Held, ends: float, to_poll: ToPoll | None) -> Summary:
         expected = to_poll.session.session_key if to_poll is not None and to_poll.session is not None else UNSET
-        opened, self._opened = self._opened or self._open(), None  # one that was held is not used again
-        kept, self._keeping = self._keeping, None
+        self._opened = self._opened or self._open()
         holder = Holder(
             self._settings,
             self._database,
             self._lease,
             held,
-            opened,
-            kept,
+            self._opened,
+            self._keeping,
             reopen=self._open,
             session=expected or "",
             stopping=self._stopping,
@@ -153,6 +152,7 @@ class Poller:
             closed="" if to_poll is None else to_poll.over,
             monotonic=self._monotonic,
         )
+        self._opened = self._keeping = None  # the holder's from here on; one that was held is not used again
         return Summary(holder.run(ends), self._settings.feed, held=holder.summary)
 
     def _open(self) -> Opened:
