@@ -13,6 +13,7 @@ from local.emulators import MissingTool
 from local.processes import ProcessFailed
 from local.replay import ReplayFailed
 from local.tower import __main__ as showing
+from pitwall.pipeline.poller import SourceError
 from pitwall.settings import SettingsError
 from pitwall.sources.paced import parse_speed
 from pitwall.sources.recording import NotARecording
@@ -27,8 +28,25 @@ def _speed(text: str) -> float:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= 65_535):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port")
+    return int(text)
+
+
+def _file(text: str) -> Path:
+    if not (path := Path(text)).is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {text!r}")
+    return path
+
+
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    top = argparse.ArgumentParser(
+        prog="python -m local",
+        description=__doc__,
+        epilog="exit code: 0 done, 1 something was not delivered or could not be started, 2 wrong words, or a path that "
+        "is no recording, 130 interrupted. COMMAND --help lists the options of each.",
+    )
     own = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     run = own.add_parser("run", help="a simulated race through the whole pipeline, shown as a timing tower")
@@ -47,8 +65,8 @@ def parser() -> argparse.ArgumentParser:
     replay.set_defaults(call=commands.replay)
 
     compare = own.add_parser("compare", help="compares two exports, but for v, writtenAt and live/feed")
-    compare.add_argument("one", type=Path, metavar="DOCUMENTS.JSONL")
-    compare.add_argument("other", type=Path, metavar="DOCUMENTS.JSONL")
+    compare.add_argument("one", type=_file, metavar="DOCUMENTS.JSONL")
+    compare.add_argument("other", type=_file, metavar="DOCUMENTS.JSONL")
     compare.set_defaults(call=commands.compare)
 
     tower = own.add_parser("tower", help="the timing tower of a stack that is up", description=showing.DESCRIPTION)
@@ -56,12 +74,24 @@ def parser() -> argparse.ArgumentParser:
     tower.set_defaults(call=showing.show)
 
     up = own.add_parser("up", help="the stack without a replay, to work against")
-    up.add_argument("--api-port", type=int, default=8080, help="port of the HTTP API (default 8080, 0 for any)")
-    up.add_argument("--firestore-port", type=int, default=8081, help="port of Firestore (default 8081, 0 for any)")
+    up.add_argument(
+        "--api-port", type=_port, metavar="PORT", default=8080, help="port of the HTTP API (default 8080, 0 for any)"
+    )
+    up.add_argument(
+        "--firestore-port", type=_port, metavar="PORT", default=8081, help="port of Firestore (default 8081, 0 for any)"
+    )
     reads = up.add_mutually_exclusive_group()
     reads.add_argument("--source", default="", help="what the poller reads, as in PITWALL_SOURCE")
     reads.add_argument(
         "--hub", type=Path, metavar="PATH", help="a recording played to it as the live feed, over a socket"
+    )
+    up.add_argument(
+        "--archive",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="recordings, or folders laid out as F1's archive is: what calendar and reconciler read, else nothing",
     )
     up.add_argument("--speed", type=_speed, default=1.0, help="times real time, or max (default 1)")
     up.set_defaults(call=commands.up)
@@ -77,10 +107,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         return int(options.call(options))
-    except NotARecording as error:
+    except (NotARecording, SettingsError, SourceError) as error:
         print(f"python -m local: {error}", file=sys.stderr)
         return USAGE
-    except (MissingTool, ProcessFailed, ReplayFailed, SettingsError) as error:
+    except (MissingTool, ProcessFailed, ReplayFailed) as error:
         print(f"python -m local: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:

@@ -11,6 +11,7 @@ Serves folders laid out as the archive is. What F1 has beside the streams and a 
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import base64
 import fnmatch
@@ -34,7 +35,7 @@ from aiohttp import web
 
 from pitwall.message import FEED_GAP, Message
 from pitwall.sources.instants import OFFSET, utc_ms
-from pitwall.sources.recording import open_recording
+from pitwall.sources.recording import NotARecording, open_recording
 from pitwall.timing.merge import merge
 
 Status = Literal["Generating", "Complete"]
@@ -126,6 +127,17 @@ class ArchiveServer:
         self._loop.close()
         self._own.cleanup()
 
+    @classmethod
+    def of(cls, paths: Iterable[str | os.PathLike[str]]) -> Self:
+        """One that serves recordings, and folders laid out as the archive is. Raises NotARecording."""
+        given = [Path(path) for path in paths]
+        folders = [path for path in given if path.is_dir() and any(path.glob("20??/*/*/*.jsonStream"))]
+        server = cls(folders)
+        for path in given:
+            if path not in folders:
+                server.add(path)
+        return server
+
     @property
     def static_url(self) -> str:
         """The root of the archive."""
@@ -135,6 +147,11 @@ class ArchiveServer:
         """Renders a recording as a session of the archive and returns its path. Raises NotARecording."""
         self._made.clear()
         return render(recording, self._roots[0], path)
+
+    def sessions(self) -> list[str]:
+        """Paths of all sessions it has, under `static/`."""
+        there = {file.parent.relative_to(root) for root in self._roots for file in root.glob("20??/*/*/*.jsonStream")}
+        return sorted(f"{folder.as_posix()}/" for folder in there)
 
     def write(self, path: str, content: bytes) -> None:
         """Puts a file there, under `static/`."""
@@ -427,15 +444,18 @@ def _deflated(payload: bytes) -> bytes:
 
 def main(arguments: Sequence[str]) -> int:
     """Serves folders and recordings until Ctrl-C."""
-    if not arguments:
-        sys.stderr.write("python -m local.archive PATH...: recordings, or folders laid out as F1's archive is\n")
+    parser = argparse.ArgumentParser(
+        prog="python -m local.archive",
+        description="Serves recordings as F1's archive over HTTP until Ctrl-C; prints its sessions and its URL.",
+    )
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="a recording, or a folder like F1's archive")
+    try:
+        made = ArchiveServer.of(parser.parse_args(arguments).paths)
+    except NotARecording as error:
+        sys.stderr.write(f"python -m local.archive: {error}\n")
         return 2
-    paths = [Path(argument) for argument in arguments]
-    folders = [path for path in paths if path.is_dir() and any(path.glob("20??/*/*/*.jsonStream"))]
-    with ArchiveServer(folders) as server:
-        for path in paths:
-            if path not in folders:
-                sys.stdout.write(f"{server.add(path)}\n")
+    with made as server:
+        sys.stdout.writelines(f"{path}\n" for path in server.sessions())
         sys.stdout.write(f"PITWALL_F1_URL={server.url}\n")
         sys.stdout.flush()
         try:

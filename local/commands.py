@@ -21,6 +21,7 @@ from local.replay import Replay
 from local.simulator import quick_race, write_recording
 from local.stack import Ports, Stack
 from pitwall.documents.paths import kind_of
+from pitwall.pipeline.poller import check_source
 from pitwall.settings import SettingsError
 from pitwall.sources.recording import open_recording
 
@@ -86,7 +87,11 @@ def _summary(result: dict[str, Any]) -> None:
 
 def compare(options: argparse.Namespace) -> int:
     """`compare`: 0 if the exports say the same, 1 with a line a difference if not."""
-    differences = export.compare(options.one, options.other)
+    try:
+        differences = export.compare(options.one, options.other)
+    except (ValueError, LookupError, TypeError) as error:
+        print(f"python -m local: one of the files is no export: {error!r}", file=sys.stderr)
+        return 2
     for difference in differences:
         _print(difference)
     if not differences:
@@ -176,14 +181,18 @@ def _curl(stack: Stack, *, try_them: bool) -> None:
 
 def up(options: argparse.Namespace) -> int:
     """`up`: the stack, until Ctrl-C."""
+    if options.source:
+        check_source(options.source)
     ports = Ports(api=options.api_port, firestore=options.firestore_port)
     with ExitStack() as using:
         feed = _live_feed(options, using) if options.hub else None
+        archive = _archive(options.archive, using) if options.archive else ""
         _print("starting the local stack ...")
         stack = using.enter_context(
             Stack(
                 source=options.source if feed is None else feed.source,
                 speed=options.speed,
+                archive=archive,
                 env={"PITWALL_CORS_ORIGINS": "*", **({} if feed is None else feed.env)},
                 ports=ports,
             )
@@ -193,6 +202,8 @@ def up(options: argparse.Namespace) -> int:
             _print(f"{name:<13} {server.url}")
         if feed is not None:
             _print(f"live feed     {feed.url}/signalrcore plays {options.hub.name} at {_speed_text(options.speed)}")
+        if archive:
+            _print(f"archive       {archive}/static/")
         _print(f"logs          {stack.logs}\n\nFor an app or a script beside it:\n")
         for name, value in stack.env.items():
             _print(f"export {name}={value}")
@@ -201,6 +212,12 @@ def up(options: argparse.Namespace) -> int:
             feed.play()
         while True:
             time.sleep(3600)
+
+
+def _archive(paths: list[Path], using: ExitStack) -> str:
+    from local.archive import ArchiveServer  # only where there is one
+
+    return using.enter_context(ArchiveServer.of(paths)).url
 
 
 def _live_feed(options: argparse.Namespace, using: ExitStack) -> LiveFeed:

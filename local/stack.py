@@ -7,6 +7,9 @@ Several feeds share topics, writer, recorder and API; each has its own two polle
 
     with Stack(feeds=[FeedSpec("f1", "recording:/a"), FeedSpec("kart-demo", "recording:/b")]) as stack: ...
 
+`schedule` and `reconciler` read F1's calendar and archive, of the first feed, from `archive` alone (`local.archive`
+serves one); without it they say so and change nothing. Nothing here ever asks the internet.
+
 While it is up, Google's clients made in this process find the emulators too (the variables are in `os.environ`).
 When it goes down it ends what it started and nothing else, also on Ctrl-C, and if this process is killed
 (`local.processes`). What is played through it, and what is shown of it, is not known here.
@@ -20,6 +23,7 @@ import math
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -39,6 +43,9 @@ from pitwall.settings import LOCAL_PROJECT, Settings
 POLLERS = ("poller-a", "poller-b")
 """The two scheduler jobs of a feed, each with an instance of the poller of its own. Where there are several feeds, the
 feed's id follows: `poller-a-kart-demo`."""
+
+HISTORY = {"schedule": 24 * 60, "reconciler": 15}
+"""The functions that read F1's calendar and archive, and every how many ticks of a poller their jobs run."""
 
 RULES = ROOT / "firestore.rules"
 _WARM_UP_WRITES = 30
@@ -78,7 +85,9 @@ class Stack:
 
     source, speed: what the poller plays, as in PITWALL_SOURCE and PITWALL_SPEED; without a source it polls nothing.
     feeds: several feeds instead of that one; `settings`, `scheduler` and the emulators' names are then the first one's.
-    project: project id in the emulators. tick_s: seconds between two ticks of a scheduler job; None for no scheduler.
+    archive: URL of what stands for F1's archive; empty for none.
+    project: project id in the emulators. tick_s: seconds between two ticks of a poller's scheduler job, a minute in the
+        cloud; the other jobs' are as many times as long as there. None for no scheduler.
     chaos: seed of the chaos between Pub/Sub and the subscribers; None for none. rates: how much of it.
     logs: folder for what the programs print; without one it is a temporary folder that goes with the stack.
     env: further environment variables of the functions. emulators: running ones to use instead of own ones.
@@ -90,6 +99,7 @@ class Stack:
         source: str = "",
         speed: float = 1.0,
         feeds: Sequence[FeedSpec] = (),
+        archive: str = "",
         project: str = LOCAL_PROJECT,
         tick_s: float | None = 60.0,
         chaos: int | None = None,
@@ -105,7 +115,10 @@ class Stack:
         self.functions: dict[str, FunctionServer] = {}
         self.chaos: ChaosProxies | None = None
         self.schedulers: dict[str, Scheduler] = {}
-        """By feed; empty without a scheduler."""
+        """Of the pollers, by feed; empty without a scheduler."""
+        self.history: dict[str, Scheduler] = {}
+        """Of `schedule` and `reconciler`, by function; empty without a scheduler."""
+        self._archive = archive
         self._env = dict(env or {})
         self._feeds: dict[str, tuple[Settings, tuple[str, ...]]] = {}
         """Settings of each feed, and the names of its two pollers."""
@@ -139,9 +152,8 @@ class Stack:
                 self._emulators = Emulators.start(processes, RULES, ports.firestore, ports.pubsub)
             exit_.enter_context(environment({**self._emulators.env, "GOOGLE_CLOUD_PROJECT": self.project}))
             self._serve(processes)
-            supervisor = Supervisor(self.functions)
-            exit_.callback(supervisor.stop)
             self._warm_up()
+            self._serve_history(processes)
             endpoints = {name: server.url for name, server in self.functions.items()}
             if self._seed is not None:
                 upstreams = {s.function: endpoints[s.function] for s in topology.push_subscriptions(self.settings)}
@@ -149,9 +161,18 @@ class Stack:
                 endpoints.update(self.chaos.urls)
             topology.create(self.settings, endpoints)
             self.storage().create_bucket(self.settings.raw_bucket)
+            for name in HISTORY:
+                self.functions[name].wait_until_ready()
+            supervisor = Supervisor(self.functions)
+            exit_.callback(supervisor.stop)
             if self._tick_s is not None:
                 for feed in self._feeds:
                     self.schedulers[feed] = exit_.enter_context(self.ticking(feed, self._tick_s))
+                for name, ticks in HISTORY.items():
+                    job = Scheduler(
+                        {name: self.functions[name].url}, {"feed": self.settings.feed}, ticks * self._tick_s
+                    )
+                    self.history[name] = exit_.enter_context(job)
             self._exit = exit_.pop_all()
         return self
 
@@ -176,7 +197,8 @@ class Stack:
     @property
     def env(self) -> dict[str, str]:
         """What an app developer exports to work against this stack."""
-        return {"GOOGLE_CLOUD_PROJECT": self.project, **self.emulators.env, "PITWALL_API": self.api_url}
+        history = {"PITWALL_F1_URL": self._archive} if self._archive else {}
+        return {"GOOGLE_CLOUD_PROJECT": self.project, **self.emulators.env, "PITWALL_API": self.api_url, **history}
 
     @property
     def api_url(self) -> str:
@@ -277,15 +299,31 @@ class Stack:
         for server in self.functions.values():
             server.wait_until_ready()
 
+    def _serve_history(self, processes: Processes) -> None:
+        """Starts what nothing waits for, when all else is up: it takes none of their time to begin."""
+        archive = {"PITWALL_HISTORY": "none"}
+        if self._archive:
+            archive = {"PITWALL_HISTORY": "f1", "PITWALL_F1_URL": self._archive}
+        env = {**self._env, **self.settings.to_env(), **self.emulators.env, **archive}
+        for name in HISTORY:
+            self.functions[name] = FunctionServer(processes, name, name, {**env, "PITWALL_INSTANCE": name}, threads=1)
+
     def _warm_up(self) -> None:
         """Has everything load its code, so that a measurement does not start with a cold start of them all."""
-        other = firestore.Client(project=f"{self.project}-warm-up")
-        for n in range(_WARM_UP_WRITES):
-            other.document(f"warmUp/{n}").set({"n": n})
-        other.close()
-        for function, path in (("writer", ""), ("recorder", ""), ("api", "api/sessions/current")):
+        paths = {"writer": "", "recorder": "", "api": "api/sessions/current"}
+
+        def ask(function: str) -> None:
             # A subscriber refuses this, as it is no push: that is all that is wanted of it.
-            httpx.get(self.functions[function].url + path, timeout=_COLD_START_S, trust_env=False)
+            httpx.get(self.functions[function].url + paths[function], timeout=_COLD_START_S, trust_env=False)
+
+        with ThreadPoolExecutor(len(paths)) as pool:
+            asked = pool.map(ask, paths)
+            other = firestore.Client(project=f"{self.project}-warm-up")
+            for n in range(_WARM_UP_WRITES):
+                other.document(f"warmUp/{n}").set({"n": n})
+            other.close()
+            for _ in asked:
+                pass
 
 
 def _speed_text(speed: float) -> str:

@@ -54,6 +54,8 @@ def test_speed_max_is_as_fast_as_it_goes():
         ("PITWALL_PUBSUB_ENDPOINT", "https://europe-west1-pubsub.googleapis.com"),
         ("PITWALL_SOURCE", ":"),
         ("PITWALL_LOG_LEVEL", "LOUD"),
+        ("PITWALL_HISTORY", "ergast"),
+        ("PITWALL_HISTORY", "none,f1"),
         ("PITWALL_CORS_ORIGINS", "app.example"),
         ("PITWALL_CORS_ORIGINS", "https://app.example/"),
         ("PITWALL_CORS_ORIGINS", "https://*.app.example"),
@@ -82,6 +84,7 @@ def test_settings_survive_the_way_through_an_environment():
         feed="kart-genk",
         raw_bucket="my-raw",
         instance="poller-a",
+        history=(),
         invocation_s=42.5,
     )
     assert Settings.from_env(made.to_env()) == made

@@ -29,7 +29,7 @@ from pitwall.documents.encoding import instant, rfc3339
 from pitwall.message import FeedStatus, Message
 from pitwall.pipeline.database import Database, Unavailable
 from pitwall.pipeline.log import log, set_lowest
-from pitwall.pipeline.poller import Poller, SourceError, open_source
+from pitwall.pipeline.poller import Poller, SourceError, check_source, open_source
 from pitwall.pipeline.reader import Opened
 from pitwall.settings import Settings, SettingsError
 
@@ -269,17 +269,20 @@ def health_app(collectors: Sequence[Collector]) -> Flask:
 def configured(feeds: Sequence[str], env: Mapping[str, str]) -> list[Settings]:
     """The settings of each feed. feeds: `<feed>` or `<feed>=<source>`; none for the one PITWALL_FEED names.
 
-    Raises NotConfigured or SettingsError.
+    Raises NotConfigured, SettingsError or SourceError.
     """
     found: list[Settings] = []
     for wanted in feeds or [""]:
         feed, separate, source = wanted.partition("=")
+        if separate and not feed:
+            raise NotConfigured(f"{wanted!r} names no feed")
         own = {"PITWALL_FEED": feed} if feed else {}
         if separate:
             own["PITWALL_SOURCE"] = source
         settings = Settings.from_env({**env, **own})
         if not settings.source:
             raise NotConfigured(f"there is nothing to read for the feed {settings.feed!r}: set PITWALL_SOURCE")
+        check_source(settings.source)
         if any(settings.feed == other.feed for other in found):
             raise NotConfigured(f"the feed {settings.feed!r} is named twice")
         if not env.get("PITWALL_INVOCATION_S", "").strip():
@@ -338,7 +341,7 @@ def main(arguments: Sequence[str] | None = None, env: Mapping[str, str] = os.env
         # One database each: a log line tells the operations of its own feed.
         collectors = [Collector(settings, Database(settings.project), once=options.once) for settings in wanted]
         server = _serve(options.health_host, options.health_port, collectors)
-    except (NotConfigured, SettingsError) as error:
+    except (NotConfigured, SettingsError, SourceError) as error:
         return _refuse(str(error))
     except GoogleAuthError as error:
         return _refuse(f"Google Cloud wants to know who this is: {error} (docs/collector.md)")

@@ -22,6 +22,7 @@ FIRESTORE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST and STORAGE_EMULATOR_HOST by thems
 | PITWALL_F1_URL | `https://livetiming.formula1.com` | server of F1's live feed and archive |
 | PITWALL_F1_TOKEN | empty: public topics only | F1TV token; a secret |
 | PITWALL_F1_TOKEN_SECRET | empty | Secret Manager version that holds it instead, read at every connection |
+| PITWALL_HISTORY | `f1,fastf1` | whose servers calendar (both) and archive (`f1`) are read from, or `none` |
 | PITWALL_OPENF1_URL | `https://api.openf1.org` | server of OpenF1 |
 | PITWALL_OPENF1_TOKEN | empty: none | OpenF1's OAuth token; a secret |
 | PITWALL_OPENF1_USERNAME | empty: none | OpenF1 account, to get such a token |
@@ -56,6 +57,9 @@ from typing import Any
 
 LOCAL_PROJECT = "pitwall-local"
 """Project of the local stack: what is assumed beside an emulator when no project is named."""
+
+HISTORY = ("f1", "fastf1")
+"""Whose servers the history can be read from: F1's archive and calendar, FastF1's calendar."""
 
 _EMULATORS = ("FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST", "STORAGE_EMULATOR_HOST")
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -112,6 +116,15 @@ def _switch(value: str) -> bool:
     if value.lower() not in ("on", "off"):
         raise ValueError("is neither on nor off")
     return value.lower() == "on"
+
+
+def _history(value: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in value.split(","))
+    if names == ("none",):
+        return ()
+    if not set(names) <= set(HISTORY):
+        raise ValueError(f"is neither `none` nor any of {', '.join(HISTORY)} with commas")
+    return tuple(name for name in HISTORY if name in names)
 
 
 def _log_level(value: str) -> str:
@@ -171,6 +184,7 @@ class Settings:
     f1_url: str = _variable("PITWALL_F1_URL", _url, "https://livetiming.formula1.com")
     f1_token: str = _variable("PITWALL_F1_TOKEN", _text, "", secret=True)
     f1_token_secret: str = _variable("PITWALL_F1_TOKEN_SECRET", _secret_version, "")
+    history: tuple[str, ...] = _variable("PITWALL_HISTORY", _history, HISTORY)
     openf1_url: str = _variable("PITWALL_OPENF1_URL", _url, "https://api.openf1.org")
     openf1_token: str = _variable("PITWALL_OPENF1_TOKEN", _text, "", secret=True)
     openf1_username: str = _variable("PITWALL_OPENF1_USERNAME", _text, "")
@@ -242,6 +256,8 @@ class Settings:
 def _written(value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
+    if isinstance(value, tuple):
+        return ",".join(value) or "none"
     if isinstance(value, float):
         return "max" if value == math.inf else f"{value:g}"
     return str(value)

@@ -200,6 +200,14 @@ class TestSourcesThatFail:
         assert "ValueError" in filled.sources["fastf1"]
         assert '"source":"fastf1"' in capsys.readouterr().out
 
+    @pytest.mark.parametrize(("named", "asked"), [("f1", "static"), ("fastf1", "f1schedule")])
+    def test_a_source_that_is_not_configured_is_not_asked(
+        self, web: Web, database: Database, monkeypatch: pytest.MonkeyPatch, named: str, asked: str
+    ) -> None:
+        monkeypatch.setenv("PITWALL_HISTORY", named)
+        assert fill(Settings.from_env(), database, YEAR).sources == {named: "ok"}
+        assert {path.split("/")[1] for path in web.asked} == {asked}
+
     def test_fastf1_does_not_fall_back_on_the_index(self, filling: Callable[..., calendar.Filled], web: Web) -> None:
         web.fails(SCHEDULE, YEAR)
         filling()

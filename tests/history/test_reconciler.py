@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -98,6 +99,16 @@ def test_without_a_last_session_it_reads_one_document(
     archive = Archive(race)
     found, reads = looks(archive)
     assert (found.state, reads, archive.asked) == ("nothing-to-do", 1, 0)
+
+
+def test_without_an_archive_it_reads_nothing(
+    race: Race, settings: Settings, database: Database, was: Callable[..., None]
+) -> None:
+    was()
+    archive = Archive(race)
+    database.operations()
+    found = look(replace(settings, history=("fastf1",)), database, lambda: Publisher(settings.project), archive)
+    assert (found.state, sum(database.operations().values()), archive.asked) == ("no-archive", 0, 0)
 
 
 def test_a_final_session_costs_two_reads_and_none_of_the_archive(

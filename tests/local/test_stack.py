@@ -65,6 +65,28 @@ def test_both_scheduler_jobs_tick_their_poller(stack: Stack):
     assert sorted(executions) == ["poller-a", "poller-b"]
 
 
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [("schedule", {"outcome": "no-source", "feed": "f1"}), ("reconciler", {"state": "no-archive", "feed": "f1"})],
+)
+def test_without_an_archive_calendar_and_reconciler_say_so_and_store_nothing(
+    stack: Stack, function: str, told: dict[str, str]
+):
+    answer = httpx.post(stack.functions[function].url, json={"feed": "f1"}, timeout=60, trust_env=False)
+    assert (answer.status_code, answer.json()) == (200, told)
+    client = stack.firestore()
+    stored = [collection.id for collection in client.collections()]
+    client.close()
+    assert not {"schedule", "seasons", "jobs"} & set(stored)
+
+
+@pytest.mark.parametrize("function", ["schedule", "reconciler"])
+def test_calendar_and_reconciler_have_a_scheduler_job_each(stack: Stack, function: str):
+    executions = stack.history[function].executions
+    assert list(executions) == [function]
+    assert wait_for(lambda: executions[function].succeeded >= 1)
+
+
 def test_functions_run_in_production_mode(stack: Stack):
     server = psutil.Process(stack.functions["writer"].process.pid)
     workers = server.children()

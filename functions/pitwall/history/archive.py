@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from pitwall.documents import paths
+from pitwall.history.calendar import FIRST_SEASON
 from pitwall.history.reconcile import RETRIES, Report, reconcile
 from pitwall.pipeline.database import Database, Unavailable
 from pitwall.pipeline.log import set_lowest
@@ -254,6 +255,12 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None, archive: Sessions | None = None) -> int:
     """The exit code. archive: where sessions come from, if not from F1's archive as the environment names it."""
     options = parser().parse_args(argv)
+    if not FIRST_SEASON <= options.year <= 2100:
+        parser().error(f"{options.year} is no season: the archive begins in {FIRST_SEASON}")
+    if options.first is not None and options.last is not None and options.first > options.last:
+        parser().error(f"there are no rounds from {options.first} to {options.last}")
+    if options.report is not None and not options.report.parent.is_dir():
+        parser().error(f"there is no folder {options.report.parent}, for the report")
     if options.meeting and (options.first is not None or options.last is not None):
         parser().error("--from and --to are for a season, not for one meeting")
     try:
@@ -263,6 +270,8 @@ def main(argv: Sequence[str] | None = None, archive: Sessions | None = None) -> 
     set_lowest("ERROR")
     if archive is not None:
         return _backfill(settings, archive, options)
+    if "f1" not in settings.history:
+        return _refused(SettingsError("PITWALL_HISTORY does not name f1: there is no archive to read"))
     with Archive.of(settings, options.cache) as of_f1:
         return _backfill(settings, of_f1, options)
 
@@ -295,7 +304,8 @@ def _backfill(settings: Settings, archive: Sessions, options: argparse.Namespace
 
 def _refused(error: Exception) -> int:
     """Says what is wrong; the exit code for words that mean nothing."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(str(error), markup=False)
+    said = f"python -m pitwall.history.archive: {error}"
+    Console(stderr=True, highlight=False, soft_wrap=True).print(said, markup=False)
     return USAGE
 
 

@@ -4,7 +4,7 @@ Fetches F1's index and FastF1's schedule of a season, has `meetings` make one ca
 `seasons/{year}/events/{id}` and `schedule/{feed}` that are not yet so. Either source will do; without both, nothing is
 changed. Called again, it writes nothing. Each write depends on what was read: of two that run at once one begins anew.
 
-exit 0: done. 1: neither source answered, or Firestore did not. 2: wrong words or settings.
+exit 0: done. 1: no source answered, or Firestore did not. 2: wrong words or settings.
 """
 
 from __future__ import annotations
@@ -40,15 +40,17 @@ FETCH_ATTEMPTS: Final = 3
 MAX_EVENTS: Final = 200
 """Meetings of a season that are read; there are about thirty."""
 
+_FEED: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
 Row = Mapping[str, Any]
 
 
 class NoSource(Exception):
-    """Neither source answered; nothing was changed. The text says why, source by source."""
+    """No source answered; nothing was changed. The text says why, source by source."""
 
 
 class Sources(NamedTuple):
-    """What F1's index and FastF1 say of a season; None, and why, if one did not answer.
+    """What F1's index and FastF1 say of a season; None if one was not asked, or, and why, if it did not answer.
 
     left_out: what could not be used, by reason.
     """
@@ -62,7 +64,7 @@ class Sources(NamedTuple):
 class Filled(Struct, rename="camel", omit_defaults=True):
     """What a run found and wrote of a season.
 
-    sources: `ok`, or why it did not answer, of `f1` and `fastf1`. written, deleted: ids of the events' documents.
+    sources: `ok`, or why it did not answer, of each that was asked. written, deleted: ids of the events' documents.
     cancelled: names of meetings. schedule: whether `schedule/{feed}` was written. left_out: by reason.
     """
 
@@ -82,11 +84,13 @@ class Filled(Struct, rename="camel", omit_defaults=True):
 
 
 def fetch(settings: Settings, year: int) -> Sources:
-    """Both sources' calendars of a season. Raises NoSource."""
+    """The calendars of a season of those sources that are configured. Raises NoSource."""
     left_out: Counter[str] = Counter()
     errors: dict[str, str] = {}
 
     def ask(name: str, source: Callable[[], list[Meeting]]) -> list[Meeting] | None:
+        if name not in settings.history:
+            return None
         try:
             return source()
         except Exception as error:
@@ -98,7 +102,8 @@ def fetch(settings: Settings, year: int) -> Sources:
     index = ask("f1", lambda: of_index(year, fetch_index(settings, year), left_out))
     schedule = ask("fastf1", lambda: of_fastf1(year, fetch_fastf1(year), left_out))
     if index is None and schedule is None:
-        raise NoSource("; ".join(f"{name}: {error}" for name, error in errors.items()))
+        said = "; ".join(f"{name}: {error}" for name, error in errors.items())
+        raise NoSource(said or "PITWALL_HISTORY names no source")
     return Sources(index, schedule, errors, left_out)
 
 
@@ -175,7 +180,7 @@ def fill(settings: Settings, database: Database, year: int, *, feed: str = "", d
     return Filled(
         year=year,
         feed=feed,
-        sources={name: sources.errors.get(name, "ok") for name in ("f1", "fastf1")},
+        sources={name: sources.errors.get(name, "ok") for name in settings.history},
         meetings=len(documents),
         written=[path.rpartition("/")[2] for path in written],
         deleted=[path.rpartition("/")[2] for path in deleted],
@@ -290,10 +295,14 @@ def run(request: Request) -> Response:
 
 def _run(settings: Settings, body: Any) -> Response:
     feed, year = (body.get("feed", ""), body.get("year")) if isinstance(body, dict) else (None, None)
-    if not (feed == "" or (isinstance(feed, str) and re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", feed))):
+    if not (feed == "" or (isinstance(feed, str) and _FEED.fullmatch(feed))):
         raise BadRequest("the body is to be an object; `feed` is a feed id")
     if year is not None and not (isinstance(year, int) and FIRST_SEASON <= year <= 2100):
         raise BadRequest(f"`year` is a season from {FIRST_SEASON} on")
+    if not settings.history:
+        log("INFO", "no source of the calendar is configured, nothing is changed")
+        told = {"outcome": "no-source", "feed": feed or settings.feed}
+        return Response(msgspec.json.encode(told), content_type="application/json")
     database = database_of(settings.project)
     try:
         filled = fill_all(settings, database, year, feed=feed)
@@ -316,18 +325,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m pitwall.history.calendar",
         description="Stores the calendar of a season, and what is to be polled, from F1's index and FastF1's schedule.",
-        epilog="Works against whatever the environment names: the emulators or the cloud.",
+        epilog="Works against whatever the environment names: the emulators or the cloud. "
+        "exit code: 0 done, 1 no source answered, or Firestore did not, 2 wrong words or settings.",
     )
     parser.add_argument("year", type=int, metavar="YEAR", help=f"season, from {FIRST_SEASON} on")
     parser.add_argument("--feed", default="", help="feed whose schedule is filled (default: PITWALL_FEED, f1)")
     parser.add_argument("--dry-run", action="store_true", help="say what would be written, and write nothing")
     given = parser.parse_args(arguments)
     if not FIRST_SEASON <= given.year <= 2100:
-        parser.error(f"the calendar begins in {FIRST_SEASON}")
+        parser.error(f"{given.year} is no season: the calendar begins in {FIRST_SEASON}")
+    if given.feed and not _FEED.fullmatch(given.feed):
+        parser.error(f"{given.feed!r} is no feed id: lower-case letters, digits and hyphens")
     try:
         settings = Settings.from_env()
     except SettingsError as error:
         parser.error(str(error))
+    if not settings.history:
+        parser.error("PITWALL_HISTORY=none: there is no source to ask")
     set_lowest("ERROR")
     database = Database(settings.project)
     try:

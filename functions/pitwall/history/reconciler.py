@@ -33,14 +33,15 @@ LOOK_AGAIN: Final = timedelta(minutes=15)
 GIVE_UP: Final = timedelta(hours=24)
 """Time after a session's end from which on its archive is no longer looked for."""
 
-State = Literal["nothing-to-do", "final", "waiting", "reconciled", "failed", "gave-up"]
+State = Literal["no-archive", "nothing-to-do", "final", "waiting", "reconciled", "failed", "gave-up"]
 
 
 class Look(msgspec.Struct, omit_defaults=True):
     """What came of a look.
 
-    state: `nothing-to-do` (no session was the last one), `final` (it is already), `waiting` (for the archive, the
-        poller or another run), `reconciled`, `failed` (to be tried again), `gave-up`.
+    state: `no-archive` (none is configured, nothing was read), `nothing-to-do` (no session was the last one), `final`
+        (it is already), `waiting` (for the archive, the poller or another run), `reconciled`, `failed` (to be tried
+        again), `gave-up`.
     again_at: when it looks again, RFC 3339; absent if there is nothing more to do.
     """
 
@@ -64,6 +65,8 @@ def look(
     open_source: Opening = OPEN,
 ) -> Look:
     """One look at the last session of the feed. publisher: makes one, if it is needed. Raises Unavailable."""
+    if "f1" not in settings.history:
+        return Look("no-archive", settings.feed)
     schedule_path = paths.schedule(settings.feed)
     schedule = database.read([schedule_path])[schedule_path]
     last = _last(schedule_path, schedule)

@@ -205,11 +205,16 @@ def _idle(feed: str, to_poll: ToPoll) -> Summary:
 
 def open_source(settings: Settings) -> Opened:
     """The source `settings.source` names. Raises SourceError."""
+    check_source(settings.source)
     kind, _, argument = settings.source.partition(":")
-    opener = _SOURCES.get(kind)
-    if opener is None:
+    return _SOURCES[kind](argument, settings)
+
+
+def check_source(source: str) -> None:
+    """That there are sources of that kind. Raises SourceError."""
+    kind = source.partition(":")[0]
+    if kind not in _SOURCES:
         raise SourceError(f"there is no source {kind!r}; there are {', '.join(sorted(_SOURCES))}")
-    return opener(argument, settings)
 
 
 def _recording(path: str, settings: Settings) -> Opened:

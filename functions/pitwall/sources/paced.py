@@ -20,9 +20,12 @@ def parse_speed(text: str) -> float:
     """The speed written as `max` or as a number above 0 (`1` is the original timing). Raises ValueError."""
     if text.strip().lower() == "max":
         return MAX
-    speed = float(text)
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = math.nan
     if not speed > 0:
-        raise ValueError(f"speed must be above 0 or max, not {text!r}")
+        raise ValueError(f"speed must be a number above 0 or max, not {text!r}")
     return speed
 
 
