@@ -234,3 +234,41 @@ def test_of_many_that_ask_at_once_exactly_one_holds_each_epoch(project: str, mak
     assert failures == []
     assert epochs == sorted(set(epochs))
     assert len(epochs) > 1
+
+
+def test_a_free_lease_is_the_ready_standbys_and_nobody_elses(make: Callable[..., Lease]) -> None:
+    """Who has only just come has kept nothing of a live feed."""
+    holder, standby, newcomer = make("a"), make("b"), make("c")
+    holder.acquire(SOURCE, 60)
+    standby.stand_by(ready=True)
+    holder.release("7001")
+    assert newcomer.acquire(SOURCE, 60) is None
+    held = standby.acquire(SOURCE, 60)
+    assert held is not None
+    assert held.epoch == 2
+
+
+def test_a_standby_that_is_not_ready_keeps_nobody_waiting(make: Callable[..., Lease]) -> None:
+    holder, standby, newcomer = make("a"), make("b"), make("c")
+    holder.acquire(SOURCE, 60)
+    standby.stand_by(ready=False)
+    holder.release("7001")
+    assert newcomer.acquire(SOURCE, 60) is not None
+
+
+def test_a_standby_that_leaves_keeps_nobody_waiting(make: Callable[..., Lease]) -> None:
+    holder, standby, newcomer = make("a"), make("b"), make("c")
+    holder.acquire(SOURCE, 60)
+    standby.stand_by(ready=True)
+    standby.stand_down()
+    holder.release("7001")
+    assert newcomer.acquire(SOURCE, 60) is not None
+
+
+def test_a_standby_that_is_gone_is_waited_for_no_longer_than_a_lease_lives(make: Callable[..., Lease]) -> None:
+    holder, standby, newcomer = (make(name, ttl_s=1.0) for name in "abc")
+    holder.acquire(SOURCE, 60)
+    standby.stand_by(ready=True)
+    holder.release("7001")
+    assert newcomer.acquire(SOURCE, 60) is None
+    waits_for(lambda: newcomer.acquire(SOURCE, 60) is not None)

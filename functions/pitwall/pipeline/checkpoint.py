@@ -12,6 +12,7 @@ Written only after the publishes it covers have been acknowledged, so whatever i
 from __future__ import annotations
 
 import zlib
+from datetime import UTC
 from typing import Any
 
 import msgspec
@@ -77,6 +78,8 @@ class Checkpoints:
         self._store = VersionedStore(database)
         self._epoch = epoch
         self._number = 0
+        self.age_s = 0.0
+        """How long ago the checkpoint that was loaded last had been written, by Firestore's clock."""
 
     def save(self, session_key: str, checkpoint: Checkpoint) -> int:
         """Stores it and returns its size in bytes.
@@ -104,9 +107,11 @@ class Checkpoints:
     def load(self, session_key: str) -> Checkpoint | None:
         """The checkpoint of a session; None, logged, if there is none that can be read. Raises Unavailable."""
         path = paths.checkpoint(session_key)
-        fields = self._database.read([path])[path].fields
+        stored = self._database.read([path])[path]
+        fields = stored.fields
         if fields is None:
             return None
+        self.age_s = (stored.read_at - stored.updated.ToDatetime(UTC)).total_seconds()
         try:
             checkpoint = msgspec.msgpack.decode(zlib.decompress(fields["state"]), type=Checkpoint)
         except (KeyError, TypeError, zlib.error, msgspec.DecodeError) as error:

@@ -142,7 +142,7 @@ class Holder:
         self._renew_at = monotonic() + settings.lease_renew_s
         self._waiting: _Saving | None = None
         self._saving: tuple[str, Future[int]] | None = None
-        self._save_at = monotonic() + settings.checkpoint_s
+        self._save_at = monotonic()  # a live feed that nobody has a checkpoint of begins anew, and nothing is marked
         self._log_at = monotonic() + LOG_S
         self._saved_key = held.session_key
         self._seq = 0
@@ -153,7 +153,10 @@ class Holder:
         live_speed = opened.speed if math.isfinite(opened.speed) else 1.0
         self._clock = FeedClock(live=None if opened.rewindable else live_speed)
         self._ahead: deque[Item] = deque()
+        self._live_speed = live_speed
         self._resumed = checkpoint is not None
+        self._saved_at = int((time.time() - self._checkpoints.age_s) * 1000)
+        self._snapshot_at: int | None = None
 
         if checkpoint is None or reducer is None:
             self._reducer = Reducer(opened.source.session or session, settings.feed, opened.source.name)
@@ -286,9 +289,17 @@ class Holder:
         if message.cursor < 0:
             if self._resumed:
                 self._resumed = False
-                if message.at > self._reducer.clock:
+                at = self._resumed_at(message)
+                if at > self._reducer.clock:
                     reason = "the poller was replaced and nothing was kept of what came meanwhile"
-                    self._apply(feed_gap(self._reducer.clock, message.at, reason, message.arrived))
+                    self._apply(feed_gap(self._reducer.clock, at, reason, message.arrived))
+                    self._snapshot_at = at
+            if self._snapshot_at is not None:
+                if message.snapshot:
+                    message = message._replace(at=max(message.at, self._snapshot_at))
+                elif message.topic != FEED_GAP:
+                    self._snapshot_at = None
+                    self._reducer.publish_anew()
             if not self._is_news(message):
                 return
             if self._reducer.feed.state == "connecting" and self._reader.status is None:
@@ -309,6 +320,15 @@ class Holder:
         self._publish(ticks)
         if self._raw.due:
             self._publish_raw()
+
+    def _resumed_at(self, message: Message) -> int:
+        """Feed instant, ms, at which a feed is heard again that nobody has heard since the checkpoint.
+
+        What the snapshot tells may be half a minute old; so the clock is run on by the time since the checkpoint was
+        written, a moment after its last message. By Firestore's clock, for instances' own may differ.
+        """
+        passed_ms = message.arrived - self._saved_at - FeedClock.LATE_MS
+        return max(message.at, self._reducer.clock + int(passed_ms * self._live_speed))
 
     def _tell(self, status: FeedStatus) -> None:
         """What a live source says of its connection, into `live/feed` and the log."""
@@ -504,6 +524,8 @@ class Holder:
         except TooLarge as error:
             log("ERROR", "the checkpoint is too large to be written", reason="checkpoint-too-large", detail=str(error))
         else:
+            if session != self._saved_key:
+                self._renew_at = self._monotonic()  # the lease is to name it
             self._saved_key = session
 
     def _checkpoint(self, *, finished: bool) -> _Saving:

@@ -182,6 +182,16 @@ class Reducer:
             return []
         return self._tick(self._pace.clock, everything=True)
 
+    def publish_anew(self) -> None:
+        """Somebody else may have published since, who knows what: whatever may change back goes out with the next tick.
+
+        That is what tells how things are now. A lap, an item of a series and a gap only ever become more complete.
+        """
+        self._pace.published.clear()
+        whole = [change.SESSION, change.TOWER, change.ENTRIES, change.TYRES, change.SEGMENTS]
+        drivers = [Change(change.DRIVER, number) for number in self.state.data.cars]
+        self._gather({*(Change(what) for what in whole), *drivers}, 0)
+
     def dump(self) -> bytes:
         """All of it, for a checkpoint."""
         return msgspec.msgpack.encode((self.state.dump(), self.feed, self._pace))
