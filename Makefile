@@ -51,7 +51,7 @@ schema: setup ## writes docs/schema and docs/documents.md from the document type
 bench: setup ## the benchmarks, one JSON line each
 	$(BIN)/python -m bench
 
-soak: setup ## the long proofs: whole sessions, ten seeds of chaos
+soak: setup ## the long proofs: eight hours of live feed, ten seeds of chaos, whole sessions
 	$(BIN)/python -m bench.soak
 
 clean: ## removes what make and the tests have made

@@ -1,4 +1,7 @@
-"""`python -m bench.soak`: the long proofs. Ten seeds of chaos, ten minutes in real time, every recording to its end."""
+"""`python -m bench.soak`: the long proofs.
+
+Eight hours of a live feed, ten seeds of chaos, ten minutes in real time, every recording to its end.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import sys
 
 from bench import SHARED
 
-PROOFS = (["bench.chaos"], ["bench.latency"])
+PROOFS = (["bench.endurance"], ["bench.chaos"], ["bench.latency"])
 
 
 def main() -> int:
