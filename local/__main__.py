@@ -44,8 +44,8 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m local",
         description=__doc__,
-        epilog="exit code: 0 done, 1 something was not delivered or could not be started, 2 wrong words, or a path that "
-        "is no recording, 130 interrupted. COMMAND --help lists the options of each.",
+        epilog="exit code: 0 done, 1 something was not delivered or could not be started, 2 wrong words, or a path "
+        "that is no recording, 130 interrupted. COMMAND --help lists the options of each.",
     )
     own = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
