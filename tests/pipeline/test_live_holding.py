@@ -15,6 +15,7 @@ from google.cloud import firestore as firestore_api
 from msgspec import UNSET
 from msgspec.structs import replace as msgspec_replace
 
+from local.emulators import Emulator
 from pitwall.documents.encoding import instant, to_fields
 from pitwall.documents.schedule import ScheduleDocument, ScheduledSession
 from pitwall.documents.session import SessionDocument
@@ -32,6 +33,7 @@ from pitwall.pipeline.ticks import Reducer
 from pitwall.settings import Settings
 from tests.pipeline.broadcast import Broadcast
 from tests.pipeline.conftest import START, Deliver, laps_of, little_race, told_by
+from tests.pipeline.outage import Outage
 
 SPEED = 14.0
 
@@ -97,6 +99,12 @@ def holder(database: Database) -> str:
 def named(database: Database) -> str:
     """The session whose checkpoint the lease names."""
     return str((database.read(["leases/f1"])["leases/f1"].fields or {}).get("sessionKey", ""))
+
+
+def standby_ready(database: Database) -> bool:
+    """Whether somebody could take over at once."""
+    fields = database.read(["leases/f1"])["leases/f1"].fields or {}
+    return bool(fields.get("successor", {}).get("ready"))
 
 
 def with_heartbeats() -> list[Message]:
@@ -173,6 +181,38 @@ def test_what_a_standby_kept_is_there_when_firestore_does_not_answer_at_first(
     assert broadcast.connections == 2
 
 
+def test_after_an_outage_of_firestore_it_is_the_standby_that_goes_on(
+    settings: Settings,
+    project: str,
+    database: Database,
+    deliver: Deliver,
+    firestore_emulator: Emulator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The holder had to stop, and what it had read since its checkpoint is gone with it."""
+    messages = with_heartbeats()
+    broadcast = Broadcast(messages, SPEED)
+    opened = lambda _: broadcast.opened()  # noqa: E731
+    with Outage(firestore_emulator.address) as outage:
+        with monkeypatch.context() as through:
+            through.setenv("FIRESTORE_EMULATOR_HOST", outage.address)
+            first = Instance(replace(settings, instance="first"), project, opened)
+            until(lambda: holder(database).startswith("first/"), "the first one's holding")
+            second = Instance(replace(settings, instance="second"), project, opened)
+        until(lambda: standby_ready(database), "the second one's standing by")
+        until(lambda: time.monotonic() > broadcast.due(messages[60]), "some of the race")
+        outage.cut()
+        until(lambda: not first.poller.holding, "the loss of the lease")
+        outage.restore()
+        until(lambda: holder(database).startswith("second/"), "the take-over")
+        until(lambda: time.monotonic() > broadcast.due(messages[len(little_race()) + 5]), "the end of the race")
+        first.end()
+        second.end()
+    documents = deliver()
+    assert laps_of(documents) == clean(messages)
+    assert not [path for path in documents if "/gaps/" in path]
+
+
 def test_a_gap_nobody_bridged_is_marked_and_the_laps_go_on_with_right_numbers(
     settings: Settings, project: str, database: Database, deliver: Deliver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,10 +285,9 @@ def test_a_crash_in_a_holders_first_seconds_is_marked_too(
     Instance(replace(settings, instance="first"), project, lambda _: broadcast.opened())
     until(crashed.is_set, "the crash")
     second = Instance(replace(settings, instance="second"), project, lambda _: broadcast.opened())
-    until(lambda: holder(database).startswith("second/"), "the take-over")
-    until(lambda: time.monotonic() > broadcast.due(messages[len(little_race()) + 5]), "the end of the race")
+    until(lambda: second.poller.holding, "the take-over")
+    until(lambda: "sessions/7001/gaps/0" in deliver(), "the gap's storing")
     second.end()
-    assert [path for path in deliver() if "/gaps/" in path] == ["sessions/7001/gaps/0"]
 
 
 def test_a_snapshot_that_tells_nothing_new_is_of_the_time_it_came(

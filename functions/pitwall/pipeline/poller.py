@@ -101,7 +101,7 @@ class Poller:
                 return Summary("finished", settings.feed)
         elif (to_poll := self._schedule.to_poll()).session is None:
             return _idle(settings.feed, to_poll)
-        announce_at, announced, free = 0.0, False, True
+        announce_at, announced, free, standing_back = 0.0, False, True, False
         try:
             while (now := self._monotonic()) < ends and not self._stopping.is_set():
                 try:
@@ -110,11 +110,16 @@ class Poller:
                         to_poll = self._schedule.to_poll()
                         if to_poll.session is None:  # that is why nobody holds it any more
                             return _idle(settings.feed, to_poll)
+                    if free and standing_back:
+                        # Whoever stood by has kept what came; this instance has not, and would begin with a gap.
+                        self._stopping.wait(settings.lease_ttl_s)
+                        free, standing_back, now = self._lease.view().free, False, self._monotonic()
                     held = self._lease.acquire(settings.source, ends - settings.handover_s - now) if free else None
                     if held is not None:
                         summary = self._hold(held, ends, to_poll)
                         if summary.outcome != "lost":
                             return summary
+                        standing_back = self._lease.successor_ready
                     elif now >= announce_at:
                         self._keep()
                         self._lease.stand_by(ready=self._ready())
