@@ -222,7 +222,16 @@ def test_a_season_that_cannot_be_read_is_said(race: Race, env: None, capsys: pyt
 
 @pytest.mark.parametrize(
     "words",
-    [[], ["last"], ["2031", "Qatar", "--from", "3"], ["2031", "--types", "warm-up"], ["2031", "a", "b", "c"]],
+    [
+        [],
+        ["last"],
+        ["2031", "Qatar", "--from", "3"],
+        ["2031", "--types", "warm-up"],
+        ["2031", "a", "b", "c"],
+        ["1990"],
+        ["2031", "--from", "7", "--to", "3"],
+        ["2031", "--report", "/nowhere/at/all.json"],
+    ],
 )
 def test_wrong_words_are_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as refused:

@@ -261,3 +261,20 @@ def test_missing_java_is_said_once_and_clearly(tmp_path: Path):
     assert failed.returncode == 1
     assert "openjdk-17-jre-headless" in failed.stderr
     assert "Traceback" not in failed.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["up", "--speed", "fast"], "'fast'"),
+        (["up", "--api-port", "99999"], "'99999'"),
+        (["up", "--source", "nonsense"], "'nonsense'"),
+        (["up", "--archive", "/nowhere"], "'/nowhere'"),
+        (["compare", "/nowhere", "/nowhere"], "'/nowhere'"),
+    ],
+)
+def test_wrong_words_are_named_before_anything_starts(words: list[str], named: str):
+    command = [sys.executable, "-m", "local", *words]
+    refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert (refused.returncode, named in refused.stderr, "starting" in refused.stdout) == (2, True, False)
+    assert "Traceback" not in refused.stderr
