@@ -32,6 +32,8 @@ INSTANT_TOLERANCE: Final = timedelta(seconds=10)
 (São Paulo 2025: all cars at once, eight seconds late)."""
 STATUS_TOLERANCE: Final = timedelta(seconds=10)
 """A status that came in a gap has the instant SessionData gives it; its own topic may tell it so much later."""
+PIT_STOP_TOPIC: Final = "PitStopSeries"
+TENTH_MS: Final = 100
 LATE: Final = timedelta(seconds=15)
 """What belongs to a lap may be told so long after its end: a gap that begins then still takes of it."""
 AGE_TOLERANCE: Final = 2
@@ -49,12 +51,19 @@ class Gap(NamedTuple):
     until: datetime
     laps: Mapping[str, list[int]]
     series: frozenset[str]
+    withheld: frozenset[str]
 
 
 def gaps_in(documents: Documents) -> list[Gap]:
     """The gaps a run had, by its own documents."""
     return [
-        Gap(_instant(fields["startDate"]), _instant(fields["endDate"]), fields["laps"], frozenset(fields["series"]))
+        Gap(
+            _instant(fields["startDate"]),
+            _instant(fields["endDate"]),
+            fields["laps"],
+            frozenset(fields["series"]),
+            frozenset(fields.get("withheld", ())),
+        )
         for path, fields in sorted(documents.items())
         if _collection(path) == "gaps"
     ]
@@ -70,6 +79,7 @@ class _Comparison:
         self.clean, self.got = clean, got
         self.gaps = gaps_in(got)
         self.series = frozenset().union(*(gap.series for gap in self.gaps))
+        self.withheld = frozenset().union(*(gap.withheld for gap in self.gaps))
         self.listed: dict[str, set[int]] = defaultdict(set)
         for gap in self.gaps:
             for number, laps in gap.laps.items():
@@ -235,6 +245,10 @@ class _Comparison:
                 # A set of tyres may be told as another first, and corrected when nobody was listening.
                 roughly = name == "laneTimeMs" and abs(stop.get(name, 0) - now.get(name, 0)) <= LANE_TOLERANCE_MS
                 explained = self._stop_unseen(number, lap) and (name not in now or name == "stop" or roughly)
+                if PIT_STOP_TOPIC in self.withheld:
+                    # Without it a stop has its time in the lane to the tenth of a second, and none standing.
+                    to_the_tenth = name == "laneTimeMs" and abs(stop.get(name, 0) - now.get(name, 0)) < TENTH_MS
+                    explained = explained or (name == "stopTimeMs" and name not in now) or to_the_tenth
                 if stop.get(name) != now.get(name) and not explained:
                     yield f"{path}: stop on lap {lap}: {name} is {now.get(name)}, {stop.get(name)} in the clean run"
         for lap in known:

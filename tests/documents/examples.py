@@ -190,6 +190,7 @@ EXAMPLES: dict[str, Document] = {
         merged=True,
         laps={"1": [7, 8], "44": [7]},
         series=["weather"],
+        withheld=["PitStopSeries"],
     ),
     "jobs/archive-9845": JobDocument(
         at=AT,

@@ -9,7 +9,7 @@ import pytest
 
 from local.gaps import Documents, gaps_in
 from local.simulator import quick_race
-from pitwall.message import Message
+from pitwall.message import FEED_GAP, Message
 from pitwall.sources.recording import open_recording
 from tests.timing.gaps import differences, holes, played, with_holes
 
@@ -63,6 +63,19 @@ def test_a_real_session_with_a_hole_differs_only_in_what_the_gap_names(recording
     clean = played(messages)[1]
     got = played(with_holes(messages, holes(messages, seed)))[1]
     assert differences(clean, got) == []
+
+
+def test_a_topic_no_longer_given_after_a_gap_is_named() -> None:
+    """As when the login has expired: stops have no time standing from then on, and the gap says why."""
+    messages, clean = simulated(1)
+    first, back = holes(messages, 5)[0]
+    heard = with_holes(messages, [(first, back)])
+    until = next(i for i, message in enumerate(heard) if message.topic == FEED_GAP)
+    got = played([*heard[:until], *(message for message in heard[until:] if message.topic != "PitStopSeries")])[1]
+    assert [gap.withheld for gap in gaps_in(got)] == [{"PitStopSeries"}]
+    assert differences(clean, got) == []
+    stops = [stop for path, fields in got.items() if "/drivers/" in path for stop in fields["pitStops"]]
+    assert any("stopTimeMs" not in stop for stop in stops if stop["stop"])
 
 
 def test_what_is_not_named_is_found() -> None:

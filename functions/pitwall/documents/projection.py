@@ -546,6 +546,7 @@ def _gap(state: SessionState, what: Change) -> Projected:
         merged=told.merged,
         laps=state.gap_laps(number),
         series=series,
+        withheld=told.withheld or UNSET,
     )
     return paths.series(state.session, change.GAP, number), document
 

@@ -169,6 +169,16 @@ class GapDocument(Document, kw_only=True):
         list[str],
         Meta(description="collections of the session of which items may be missing: the feed has only the last one"),
     ]
+    withheld: (
+        Annotated[
+            list[str],
+            Meta(
+                description="topics of the feed told before that were not in the snapshot, as when the login to them "
+                "has expired: what only they tell is missing from here on, until a later gap's snapshot has them"
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 LapTimeSource = Literal["feed", "derived", "archive"]

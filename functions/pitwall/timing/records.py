@@ -120,6 +120,8 @@ class Gap(Struct, array_like=True):
     """A snapshot has come since."""
     topics: list[str] = field(default_factory=list)
     """Topics of that snapshot."""
+    withheld: list[str] = field(default_factory=list)
+    """Topics told before it of which that snapshot had nothing."""
 
 
 class Car(Struct):

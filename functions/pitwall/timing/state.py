@@ -34,6 +34,8 @@ KNOWN_TOPICS = frozenset(
 
 LIVE = frozenset({"Started", "Aborted"})
 OVER = frozenset({"Finished", "Finalised", "Ends"})
+_NOT_IN_SNAPSHOTS = frozenset({FEED_GAP, "CarData", "Position"})
+"""What a snapshot need not have: samples of a moment have no state."""
 RED = "5"
 TRACK_CODES = {"AllClear": "1", "Yellow": "2", "SCDeployed": "4", "Red": RED, "VSCDeployed": "6", "VSCEnding": "7"}
 """The track's status by the name SessionData has for it."""
@@ -85,6 +87,8 @@ class Data(Struct):
     changed_at: dict[str, int] = field(default_factory=dict)
     """Instant of the last change of each part, by `what/key`."""
     rejected: dict[str, int] = field(default_factory=dict)
+    heard: set[str] = field(default_factory=set)
+    """Topics told so far that have a state: not samples of a moment."""
     gaps: list[Gap] = field(default_factory=list)
     away: int | None = None
     """Number of the gap whose snapshot is awaited, or being merged."""
@@ -160,6 +164,8 @@ class SessionState:
             self._snapshot_after_gap(message)
         data.last_at = max(data.last_at, message.at)
         handler = self._handlers.get(message.topic)
+        if handler is not None and message.topic not in _NOT_IN_SNAPSHOTS:
+            data.heard.add(message.topic)
         if handler is None:
             if message.topic not in KNOWN_TOPICS:
                 self._reject("unknown-topic")
@@ -690,6 +696,8 @@ class SessionState:
             return
         number, data.away = data.away, None
         topics = data.gaps[number].topics
+        if topics:
+            data.gaps[number].withheld = sorted(data.heard - set(topics))
         if "TimingAppData" in topics and "TimingData" not in topics:
             for car in data.cars.values():
                 line = _lines(data.topics.get("TimingAppData")).get(car.number)
