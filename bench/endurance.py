@@ -16,8 +16,8 @@ from local.endurance import Endurance, failures
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.endurance", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--hours", type=float, default=8.0, help="of feed (default 8)")
-    parser.add_argument("--speed", type=float, default=30.0, help="times real time (default 30)")
-    parser.add_argument("--life", type=float, default=10.0, help="minutes of feed a poller lives (default 10)")
+    parser.add_argument("--speed", type=float, default=45.0, help="times real time (default 45)")
+    parser.add_argument("--life", type=float, default=15.0, help="minutes of feed a poller lives (default 15)")
     parser.add_argument("--no-telemetry", action="store_true", help="leave out car data and positions")
     parser.add_argument("--logs", type=Path, help="folder in which to leave what the programs print")
     options = parser.parse_args()

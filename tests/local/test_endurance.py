@@ -41,7 +41,6 @@ def test_run_without_trouble_has_no_failures():
         ({"gaps": 1}, "gaps: 1"),
         ({"handOvers": {"count": 20, "planned": 19, "p50Ms": 400, "maxMs": 900}}, "not planned"),
         ({"deadLetters": 2}, "deadLetters: 2"),
-        ({"problems": {"poller-b: publishing failed": 1}}, "publishing failed"),
     ],
 )
 def test_what_went_wrong_is_told(wrong: dict[str, Any], told: str):
