@@ -178,7 +178,7 @@ def _go_on(
         # What was told before the gap is of this lap; so is what is shown now that sector 3 is cleared.
         lap.sectors = [known if known is not None else now for known, now in zip(lap.sectors, sectors, strict=True)]
     news = laps.last_lap_time(line)
-    timed = over is not None and over.time_source == "feed" and away.n not in over.gaps
+    timed = over is not None and away.n not in over.gaps and (over.time_source == "feed" or over.refused is not None)
     if rules.race and news is not None and timed and None not in lap.sectors[:2]:
         lap.early_time, lap.early_at = news, away.at  # told a moment before the crossing
 
