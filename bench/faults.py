@@ -16,7 +16,7 @@ from typing import Any
 from bench import result
 from local import export, gaps
 from local.replay import Replay
-from local.simulator import quick_race, write_recording
+from local.simulator import for_minutes, write_recording
 
 
 def documents(folder: Path) -> dict[str, dict[str, Any]]:
@@ -29,7 +29,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.faults", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--seeds", type=int, nargs="*", default=[1, 2, 3], help="seeds of the plans (default 1 2 3)")
     parser.add_argument("--speed", type=float, default=20.0, help="times real time (default 20)")
-    parser.add_argument("--recording", type=Path, help="play this instead of a simulated race")
+    parser.add_argument("--recording", type=Path, help="play this instead of a simulated race of half an hour")
     options = parser.parse_args()
     unexplained = named = 0
     with tempfile.TemporaryDirectory() as name:
@@ -37,7 +37,7 @@ def main() -> int:
         path = options.recording
         if path is None:
             path = folder / "race.txt.gz"
-            write_recording(quick_race(1), path)
+            write_recording(for_minutes(30), path)
         Replay(path, export_to=folder / "recorded").run()
         recorded = documents(folder / "recorded")
         for seed in [None, *options.seeds]:
