@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from local.gaps import Documents, gaps_in
-from local.simulator import quick_race
+from local.simulator import for_minutes, quick_race
 from pitwall.message import FEED_GAP, Message
 from pitwall.sources.recording import open_recording
-from tests.timing.gaps import differences, holes, played, with_holes
+from tests.timing.gaps import differences, hole, holes, played, with_holes
 
 
 @cache
@@ -63,6 +63,18 @@ def test_a_real_session_with_a_hole_differs_only_in_what_the_gap_names(recording
     clean = played(messages)[1]
     got = played(with_holes(messages, holes(messages, seed)))[1]
     assert differences(clean, got) == []
+
+
+def test_what_a_car_does_after_the_flag_is_of_no_lap() -> None:
+    """Holes about the end: the last lap's time is told before its crossing, then the cars come in, on no lap."""
+    messages = [Message(sent.topic, sent.payload, sent.at) for sent in for_minutes(60, 7, telemetry=False)]
+    clean = played(messages)[1]
+    over = next(at.at for at in messages if at.topic == "SessionStatus" and at.data.get("Status") == "Finished")
+    for begins_s in (-180, -60):
+        since = next(i for i, message in enumerate(messages) if message.at >= over + begins_s * 1000)
+        missed = hole(messages, since, 200)
+        assert missed is not None
+        assert differences(clean, played(with_holes(messages, [missed]))[1]) == []
 
 
 def test_a_topic_no_longer_given_after_a_gap_is_named() -> None:

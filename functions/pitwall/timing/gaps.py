@@ -554,6 +554,8 @@ def _came_in_on(
     """The lap on which a car came in that is in the pits. In a race the line is in the lane: the lap ends there."""
     if not rules.race:
         return numbers[-1] if numbers else None
+    if numbers and (took_flag(merged) or numbers[-1] == rules.total_laps):
+        return None  # after the chequered flag
     sectors = laps.shown(merged)
     just_ended = bool(numbers) and car.laps[numbers[-1]].sectors == sectors
     if sectors[2] is not None or just_ended:

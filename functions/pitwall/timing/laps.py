@@ -581,7 +581,7 @@ def settle(car: Car, touched: set[int]) -> None:
     if done is None:
         return
     if done.time is None and (done.refused is None or _took_its_sectors(done)):
-        _derive(car, done)
+        _derive(car, done, touched)
     if done.number not in car.told:
         tell(car, done, touched)
 
@@ -594,7 +594,7 @@ def _took_its_sectors(lap: Lap) -> bool:
     return abs(lap.ended_at - lap.started_at - sum(known)) <= MUCH_TOO_LATE_MS
 
 
-def _derive(car: Car, lap: Lap) -> None:
+def _derive(car: Car, lap: Lap, touched: set[int]) -> None:
     """A time for a lap the feed gave none: the one before it, the sum of its sectors, or, for lap 1, from the start."""
     known = [sector for sector in lap.sectors if sector is not None]
     before = car.laps.get(lap.number - 1)
@@ -604,6 +604,10 @@ def _derive(car: Car, lap: Lap) -> None:
         lap.time_source = "feed" if previous is not None and abs(previous - lap.time) <= TOLERANCE_MS else "derived"
         if lap.time_source == "feed":
             lap.time = previous
+            if before is not None and before.lost and None in before.sectors:
+                # Two laps of one time are rare: the snapshot showed this one's already, a moment before its crossing.
+                before.time, before.time_source = None, ""
+                touched.add(before.number)
 
 
 def _derive_first(lap: Lap, rules: LapRules) -> None:

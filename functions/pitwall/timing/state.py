@@ -87,7 +87,7 @@ class Data(Struct):
     changed_at: dict[str, int] = field(default_factory=dict)
     """Instant of the last change of each part, by `what/key`."""
     rejected: dict[str, int] = field(default_factory=dict)
-    heard: set[str] = field(default_factory=set)
+    heard: list[str] = field(default_factory=list)
     """Topics told so far that have a state: not samples of a moment."""
     gaps: list[Gap] = field(default_factory=list)
     away: int | None = None
@@ -164,8 +164,8 @@ class SessionState:
             self._snapshot_after_gap(message)
         data.last_at = max(data.last_at, message.at)
         handler = self._handlers.get(message.topic)
-        if handler is not None and message.topic not in _NOT_IN_SNAPSHOTS:
-            data.heard.add(message.topic)
+        if handler is not None and message.topic not in data.heard and message.topic not in _NOT_IN_SNAPSHOTS:
+            data.heard.append(message.topic)
         if handler is None:
             if message.topic not in KNOWN_TOPICS:
                 self._reject("unknown-topic")
@@ -697,7 +697,7 @@ class SessionState:
         number, data.away = data.away, None
         topics = data.gaps[number].topics
         if topics:
-            data.gaps[number].withheld = sorted(data.heard - set(topics))
+            data.gaps[number].withheld = sorted(set(data.heard) - set(topics))
         if "TimingAppData" in topics and "TimingData" not in topics:
             for car in data.cars.values():
                 line = _lines(data.topics.get("TimingAppData")).get(car.number)
