@@ -64,7 +64,7 @@ LINES_AN_HOUR: Final = {"poller-a": 1_500, "poller-b": 1_500, "writer": 5_000, "
 SESSION_TELEMETRY: Final = frozenset({"CarData", "Position"})
 """Topics of which no lap is made."""
 
-REMEMBER_S, CHECKPOINT_S = 4.0, 1.0
+REMEMBER_S, CHECKPOINT_S = 15.0, 1.0
 """Settings of the pollers, in seconds of their own clock: shorter than deployed, as the feed goes so much faster."""
 
 _LOOK_S = 1.0

@@ -81,11 +81,11 @@ class LiveFeed:
         }
 
     def play(self) -> None:
-        """Begins, once a poller is connected. Raises ProcessFailed if none ever is."""
+        """Begins, once a poller has subscribed. Raises ProcessFailed if none ever is."""
         deadline = time.monotonic() + CONNECT_S
-        while not self._hub.connections:
+        while not self._hub.snapshots:
             if time.monotonic() > deadline:
-                raise ProcessFailed(f"no poller has connected to the hub within {CONNECT_S:g} s: {self._hub.attempts}")
+                raise ProcessFailed(f"no poller has subscribed at the hub within {CONNECT_S:g} s: {self._hub.attempts}")
             time.sleep(_LOOK_S)
         self._hub.start()
 
