@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from pitwall.documents.api_key import ApiKeyDocument
 from pitwall.documents.base import SCHEMA_VERSION, Document
 from pitwall.documents.drivers import DriverDocument, Lap, LapDocument, PartBest, PitStop, Speeds, Stint
 from pitwall.documents.job import JobDocument, KindChanges, Reconciled
@@ -42,6 +43,7 @@ from pitwall.documents.session import (
     Weather,
     WeatherDocument,
 )
+from pitwall.documents.user import Notifications, UserDocument
 
 AT = datetime(2025, 11, 8, 14, 3, 7, 412_000, tzinfo=UTC)
 WRITTEN_AT = datetime(2025, 11, 8, 14, 3, 8, 90_000, tzinfo=UTC)
@@ -224,6 +226,16 @@ EXAMPLES: dict[str, Document] = {
         start_date=SPRINT.start_date,
         end_date=SPRINT.end_date,
         sessions=[SPRINT, CANCELLED],
+    ),
+    "users/pDeC0hV8T1bZ": UserDocument(
+        at=AT,
+        created_at=AT,
+        display_name="Ayrton",
+        favourite_drivers=["44", "LEC"],
+        notifications=Notifications(session_start=True, results=False),
+    ),
+    "apiKeys/9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08": ApiKeyDocument(
+        at=AT, name="a bot", role="service", created_at=AT, created_by="pDeC0hV8T1bZ", revoked_at=AT, last_used_at=AT
     ),
 }
 """A document of each kind by its path, as the poller publishes it: without `v` and `writtenAt`."""

@@ -29,6 +29,8 @@ BUILT = {
     paths.schedule("f1"): "schedule",
     paths.event(2025, "21"): "event",
     paths.event(2026, "testing-1"): "event",
+    paths.user("u1"): "user",
+    paths.api_key("0" * 64): "apiKey",
 }
 
 
@@ -55,7 +57,7 @@ def test_a_path_is_recognised_as_the_kind_stored_there(path: str, kind: str):
         "sessions/../live/timing",
         "sessions/__9845__",
         "sessions/98\x0045",
-        "users/1",
+        "users/1/sessions",
         "leases/f1",
     ],
 )

@@ -138,6 +138,7 @@ def test_a_message_that_can_never_be_read_is_put_away_as_it_came_with_the_reason
         ("nobody/knows", tower(), "unknown-path"),
         ("sessions/7001/live/nothing", tower(), "unknown-path"),
         ("sessions/../live/timing", tower(), "unknown-path"),
+        ("users/u1", {"at": "2026-01-01T00:00:00Z", "createdAt": "2026-01-01T00:00:00Z"}, "unknown-path"),
         (
             "sessions/7001/live/tyres",
             {"at": "2026-01-01T00:00:00Z", "lines": {"7": {"age": "old"}}},

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from pitwall.documents.api_key import ApiKeyDocument
 from pitwall.documents.base import Document
 from pitwall.documents.drivers import DriverDocument, LapDocument
 from pitwall.documents.job import JobDocument
@@ -30,8 +31,12 @@ from pitwall.documents.session import (
     TrackStatusDocument,
     WeatherDocument,
 )
+from pitwall.documents.user import UserDocument
 
 SESSIONS = "sessions"
+API_KEYS = "apiKeys"
+OF_PEOPLE = ("users/", "apiKeys/")
+"""Begins of the paths that only the API writes, never a message: who could publish one could make a key."""
 TOWER_SLOTS = 25
 """Slots of `towers/`: the tower as it was, one every 5 s of feed time, the last two minutes."""
 TOWER_SLOT_MS = 5_000
@@ -72,6 +77,8 @@ KINDS: tuple[Kind, ...] = (
     Kind("job", "jobs/{id}", JobDocument),
     Kind("schedule", "schedule/{feed}", ScheduleDocument),
     Kind("event", "seasons/{year}/events/{round}", EventDocument),
+    Kind("user", "users/{uid}", UserDocument),
+    Kind("apiKey", "apiKeys/{sha256}", ApiKeyDocument),
 )
 
 _BY_SHAPE: dict[tuple[str | None, ...], Kind] = {
@@ -161,6 +168,15 @@ def event(year: int, round_: str) -> str:
 def events(year: int) -> str:
     """The collection of `event`."""
     return f"seasons/{year}/events"
+
+
+def user(uid: str) -> str:
+    return f"users/{uid}"
+
+
+def api_key(sha256: str) -> str:
+    """`sha256`: of the key, in hexadecimal."""
+    return f"apiKeys/{sha256}"
 
 
 def lease(feed: str) -> str:
