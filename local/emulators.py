@@ -93,7 +93,7 @@ def start_firestore(processes: Processes, programs: Programs, rules: Path | None
         own: list[str | Path] = [*java, main, "--host", LOOPBACK, "--port", str(on)]
         return [*own, "--rules", rules] if rules else own
 
-    process, address = _start(processes, "firestore-emulator", command, port)
+    process, address = start_program(processes, "firestore-emulator", command, port)
     return Emulator(address, "FIRESTORE_EMULATOR_HOST", address, process)
 
 
@@ -104,7 +104,7 @@ def start_pubsub(processes: Processes, programs: Programs, port: int = 0) -> Emu
     def command(on: int) -> list[str | Path]:
         return [*java, f"--host={LOOPBACK}", f"--port={on}"]
 
-    process, address = _start(processes, "pubsub-emulator", command, port)
+    process, address = start_program(processes, "pubsub-emulator", command, port)
     return Emulator(address, "PUBSUB_EMULATOR_HOST", address, process)
 
 
@@ -117,7 +117,7 @@ def start_storage(processes: Processes) -> Emulator:
         module = [sys.executable, "-m", "gcp_storage_emulator"]
         return [*module, "start", "--in-memory", "--host", LOOPBACK, "--port", str(port)]
 
-    process, address = _start(processes, "storage-emulator", command)
+    process, address = start_program(processes, "storage-emulator", command)
     return Emulator(address, "STORAGE_EMULATOR_HOST", f"http://{address}", process)
 
 
@@ -144,15 +144,24 @@ class Emulators(NamedTuple):
             return cls(firestore.result(), pubsub.result(), storage.result())
 
 
-def _start(
-    processes: Processes, name: str, command: Callable[[int], Sequence[str | Path]], wanted: int = 0
+def start_program(
+    processes: Processes,
+    name: str,
+    command: Callable[[int], Sequence[str | Path]],
+    wanted: int = 0,
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
 ) -> tuple[Process, str]:
-    """Starts an emulator on a free port and waits until it answers HTTP, which all three do."""
+    """Starts an emulator and waits until it answers HTTP, which all of them do; also its address, `host:port`.
+
+    wanted: its port; 0 for any that is free. env, cwd: as for `Processes.start`. Raises MissingTool, ProcessFailed.
+    """
     if wanted:
         require_free(wanted)
     for attempt in range(_ATTEMPTS):
         address = f"{LOOPBACK}:{(port := wanted or free_port())}"
-        process = processes.start(name, command(port))
+        process = processes.start(name, command(port), env, cwd)
         try:
             process.wait_until(lambda: _answers(f"http://{address}/"))  # noqa: B023 (called before the loop goes on)
         except ProcessFailed as failure:

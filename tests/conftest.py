@@ -8,6 +8,7 @@ import pytest
 
 from pitwall.pipeline.log import set_lowest
 from tests.emulated import (  # noqa: F401 (fixtures)
+    auth_emulator,
     firestore,
     firestore_emulator,
     firestore_rules,

@@ -17,6 +17,7 @@ from google.cloud import firestore as firestore_api
 from google.cloud import pubsub_v1
 from google.cloud import storage as storage_api
 
+from local import auth_emulator as auth_program
 from local.emulators import Emulator, Programs, start_firestore, start_pubsub, start_storage
 from local.processes import Processes
 
@@ -55,6 +56,14 @@ def pubsub_emulator(processes: Processes, programs: Programs) -> Emulator:
 @pytest.fixture(scope="session")
 def storage_emulator(processes: Processes) -> Emulator:
     return start_storage(processes)
+
+
+@pytest.fixture(scope="session")
+def auth_emulator(processes: Processes) -> Emulator:
+    """Firebase Authentication's, which takes ten seconds to start; skipped where Node or npm is absent."""
+    if reason := auth_program.missing():
+        pytest.skip(reason)
+    return auth_program.start_auth(processes, "demo-pitwall")
 
 
 @pytest.fixture
