@@ -77,6 +77,13 @@ def test_lease_that_would_expire_between_two_renewals_is_refused():
         Settings.from_env({**EMULATED, "PITWALL_LEASE_RENEW_S": "5", "PITWALL_LEASE_TTL_S": "10"})
 
 
+def test_tokens_that_nobody_signed_are_not_believed_in_the_cloud():
+    emulated = {**EMULATED, "FIREBASE_AUTH_EMULATOR_HOST": "127.0.0.1:9099"}
+    assert Settings.from_env(emulated)
+    with pytest.raises(SettingsError, match="FIREBASE_AUTH_EMULATOR_HOST"):
+        Settings.from_env({**emulated, "K_SERVICE": "api"})
+
+
 def test_settings_survive_the_way_through_an_environment():
     made = Settings(
         speed=math.inf,

@@ -2,7 +2,7 @@
 
 Every function and every local program takes a `Settings`; nobody else reads `os.environ`
 for PitWall's own variables. Emulators are no setting of ours: Google's clients read
-FIRESTORE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST and STORAGE_EMULATOR_HOST by themselves.
+FIRESTORE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST, STORAGE_EMULATOR_HOST and FIREBASE_AUTH_EMULATOR_HOST by themselves.
 
 | variable | default | means |
 |---|---|---|
@@ -42,6 +42,8 @@ FIRESTORE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST and STORAGE_EMULATOR_HOST by thems
 | PITWALL_RAW_BATCH_S | `5` | seconds of raw messages in one object of the recorder |
 | PITWALL_RAW_BATCH_BYTES | `262144` | bytes of raw messages, uncompressed, in one object of the recorder |
 | PITWALL_CORS_ORIGINS | empty: none | web origins whose pages may read the API, with commas, or `*` for all |
+| PITWALL_PUBLIC | `on` | `off`: the API shows sessions and seasons only to an account with a role or an API key |
+| PITWALL_APP_CHECK | `off` | `on`: the API answers apps only with a token of Firebase App Check; API keys need none |
 | PITWALL_LOG_LEVEL | `INFO` | DEBUG, INFO, WARNING or ERROR |
 """
 
@@ -62,6 +64,7 @@ HISTORY = ("f1", "fastf1")
 """Whose servers the history can be read from: F1's archive and calendar, FastF1's calendar."""
 
 _EMULATORS = ("FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST", "STORAGE_EMULATOR_HOST")
+_AUTH_EMULATOR = "FIREBASE_AUTH_EMULATOR_HOST"
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -204,6 +207,8 @@ class Settings:
     raw_batch_s: float = _variable("PITWALL_RAW_BATCH_S", _seconds, 5.0)
     raw_batch_bytes: int = _variable("PITWALL_RAW_BATCH_BYTES", _count, 256 * 1024)
     cors_origins: str = _variable("PITWALL_CORS_ORIGINS", _origins, "")
+    public: bool = _variable("PITWALL_PUBLIC", _switch, True)
+    app_check: bool = _variable("PITWALL_APP_CHECK", _switch, False)
     log_level: str = _variable("PITWALL_LOG_LEVEL", _log_level, "INFO")
 
     @classmethod
@@ -225,6 +230,8 @@ class Settings:
                 wrong.append(f"{variable} {error}" if spec.metadata["secret"] else f"{variable}={text!r} {error}")
         if not env.get("GOOGLE_CLOUD_PROJECT", "").strip() and not any(env.get(host) for host in _EMULATORS):
             wrong.append("GOOGLE_CLOUD_PROJECT is not set, and no emulator is: which project is meant?")
+        if env.get("K_SERVICE") and env.get(_AUTH_EMULATOR):
+            wrong.append(f"{_AUTH_EMULATOR} is set on Cloud Run: whoever writes a token would be believed")
         if not wrong:
             settings = cls(**values)
             wrong = settings._contradictions()
