@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from google.cloud import firestore as firestore_api
 from werkzeug.serving import make_server
 
 from pitwall.api.app import create_app
+from pitwall.api.hot import Seconds
 from pitwall.documents.base import Document
 from pitwall.documents.encoding import to_fields
 from pitwall.settings import Settings
@@ -48,11 +50,18 @@ Serve = Callable[..., httpx.Client]
 
 @pytest.fixture
 def serve(project: str) -> Iterator[Serve]:
-    """Serves the API on the test's project, with settings; gives a client of it."""
+    """Serves the API on the test's project, with settings; gives a client of it.
+
+    seconds: the clock by which an instance keeps what it has read. Without one it goes on by a second at every look,
+    so that every request reads Firestore.
+    """
     closers: list[Callable[[], None]] = []
 
-    def start(**settings: Any) -> httpx.Client:
-        app = create_app(Settings(project=project, **settings), clock=lambda: NOW)
+    def start(seconds: Seconds | None = None, **settings: Any) -> httpx.Client:
+        looks = itertools.count()
+        app = create_app(
+            Settings(project=project, **settings), clock=lambda: NOW, seconds=seconds or (lambda: next(looks))
+        )
         server = make_server("127.0.0.1", 0, app, threaded=True)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()

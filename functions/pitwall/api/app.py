@@ -14,7 +14,8 @@ from flask import Flask, Request, Response, g, request
 from flask_cors import CORS
 from werkzeug.wrappers import Response as WsgiResponse
 
-from pitwall.api import drivers, errors, laps, live, sessions
+from pitwall.api import caching, drivers, errors, laps, live, sessions
+from pitwall.api.hot import Hot, Seconds
 from pitwall.api.reads import Reads
 from pitwall.pipeline.database import Database
 from pitwall.pipeline.log import log
@@ -28,11 +29,15 @@ TIMEOUT_S = 4.0
 """Seconds one read of Firestore may take."""
 
 
-def create_app(settings: Settings, clock: live.Clock = live.wall_clock) -> Flask:
-    """The API on the Firestore of `settings`. Nothing is opened before the first request."""
+def create_app(settings: Settings, clock: live.Clock = live.wall_clock, seconds: Seconds = time.monotonic) -> Flask:
+    """The API on the Firestore of `settings`. Nothing is opened before the first request.
+
+    seconds: the clock by which the instance keeps what it has read.
+    """
     app = Flask("pitwall.api", static_folder=None)
     app.url_map.merge_slashes = False
     app.config[live.CLOCK] = clock
+    app.config[caching.HOT] = Hot(seconds)
     for name, prefix in PREFIXES.items():
         for resource in RESOURCES:
             app.register_blueprint(resource.routes, url_prefix=prefix, name=f"{name}-{resource.routes.name}")

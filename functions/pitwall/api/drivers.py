@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint
 
 from pitwall.api import caching, parameters, reads, sessions
+from pitwall.api.caching import Answer
 from pitwall.api.errors import NotFound
 from pitwall.api.reads import Reads, Stored
 from pitwall.documents import paths
@@ -19,7 +20,8 @@ MOST = 1_000
 
 
 @routes.get("/sessions/<key>/drivers")
-def listed(key: str) -> Response:
+@caching.kept
+def listed(key: str) -> Answer:
     """The drivers of a session by position; those without one last; then by racing number."""
     parameters.read({})
     session = sessions.existing(reads.current(), key)
@@ -33,7 +35,8 @@ def listed(key: str) -> Response:
 
 
 @routes.get("/sessions/<key>/drivers/<driver_id>")
-def driver(key: str, driver_id: str) -> Response:
+@caching.kept
+def driver(key: str, driver_id: str) -> Answer:
     """One driver, by racing number or three-letter code in any case."""
     parameters.read({})
     sessions.checked(key)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint
 from google.cloud.firestore_v1.field_path import FieldPath
 
 from pitwall.api import caching, drivers, pages, parameters, reads, sessions
+from pitwall.api.caching import Answer
 from pitwall.api.errors import BadRequest, NotFound
 from pitwall.api.reads import Reads, Stored
 from pitwall.documents import paths
@@ -22,7 +23,8 @@ MOST_READ = 600
 
 
 @routes.get("/sessions/<key>/laps")
-def listed(key: str) -> Response:
+@caching.kept
+def listed(key: str) -> Answer:
     """Laps in order, of all drivers or of one."""
     given = parameters.read(
         {
@@ -57,7 +59,8 @@ def listed(key: str) -> Response:
 
 
 @routes.get("/sessions/<key>/laps/<number>")
-def lap(key: str, number: str) -> Response:
+@caching.kept
+def lap(key: str, number: str) -> Answer:
     """One lap of every driver who completed it."""
     parameters.read({})
     sessions.checked(key)

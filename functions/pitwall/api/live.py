@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from flask import Blueprint, Response, current_app
+from flask import Blueprint, current_app
 
 from pitwall.api import caching, long_names, parameters, reads, sessions
+from pitwall.api.caching import Answer
 from pitwall.api.errors import NotFound
 from pitwall.api.reads import Reads, Stored
 from pitwall.documents import paths
@@ -28,7 +29,8 @@ def wall_clock() -> datetime:
 
 
 @routes.get("/sessions/<key>/live")
-def live(key: str) -> Response:
+@caching.kept
+def live(key: str) -> Answer:
     """The tower now, or `delay` seconds ago."""
     given = parameters.read({"delay": parameters.whole_number(0, MAX_DELAY_S, DELAY_STEP_S)})
     [tower] = reads.current().get(paths.live(sessions.checked(key), "timing"))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from flask import Blueprint, Response, url_for
+from flask import Blueprint, url_for
 
 from pitwall.api import caching, parameters, reads
+from pitwall.api.caching import Answer
 from pitwall.api.errors import NoSession, NotFound
 from pitwall.api.reads import Reads, Stored
 from pitwall.documents import paths
@@ -27,7 +28,8 @@ FEEDS_AT_ONCE = 10
 
 
 @routes.get("/sessions/current")
-def current() -> Response:
+@caching.kept
+def current() -> Answer:
     """The live session, else the most recent."""
     given = parameters.read({"series": parameters.series})
     session = _current(reads.current(), given.get("series"))
@@ -45,7 +47,8 @@ def current() -> Response:
 
 
 @routes.get("/sessions/<key>")
-def session(key: str) -> Response:
+@caching.kept
+def session(key: str) -> Answer:
     """One session."""
     parameters.read({})
     found = existing(reads.current(), key)
