@@ -15,7 +15,7 @@ from local.functions import FunctionServer
 from local.hub import FaultPlan, Hub, Playing
 from local.processes import ProcessFailed
 from local.scheduler import Scheduler
-from local.stack import Stack
+from local.stack import POLLERS, Stack
 from pitwall.sources.recording import open_recording
 
 CONNECT_S = 60.0
@@ -81,11 +81,16 @@ class LiveFeed:
         }
 
     def play(self) -> None:
-        """Begins, once a poller has subscribed. Raises ProcessFailed if none ever is."""
+        """Begins, once both pollers have subscribed: the one that holds the feed may be the second.
+
+        Raises ProcessFailed if they never do.
+        """
         deadline = time.monotonic() + CONNECT_S
-        while not self._hub.snapshots:
+        while len(self._hub.snapshots) < len(POLLERS):
             if time.monotonic() > deadline:
-                raise ProcessFailed(f"no poller has subscribed at the hub within {CONNECT_S:g} s: {self._hub.attempts}")
+                raise ProcessFailed(
+                    f"not every poller has subscribed at the hub within {CONNECT_S:g} s: {self._hub.attempts}"
+                )
             time.sleep(_LOOK_S)
         self._hub.start()
 
