@@ -14,7 +14,7 @@ from flask import Flask, Request, Response, g, request
 from flask_cors import CORS
 from werkzeug.wrappers import Response as WsgiResponse
 
-from pitwall.api import caching, drivers, errors, laps, live, sessions
+from pitwall.api import access, caching, drivers, errors, laps, live, private, sessions
 from pitwall.api.hot import Hot, Seconds
 from pitwall.api.reads import Reads
 from pitwall.pipeline.database import Database
@@ -28,6 +28,9 @@ RESOURCES = (sessions, laps, drivers, live)
 TIMEOUT_S = 4.0
 """Seconds one read of Firestore may take."""
 
+LONGEST_BODY = 16 * 1024
+"""Bytes of a request's body, above which it is refused unread."""
+
 
 def create_app(settings: Settings, clock: live.Clock = live.wall_clock, seconds: Seconds = time.monotonic) -> Flask:
     """The API on the Firestore of `settings`. Nothing is opened before the first request.
@@ -37,6 +40,7 @@ def create_app(settings: Settings, clock: live.Clock = live.wall_clock, seconds:
     app = Flask("pitwall.api", static_folder=None)
     app.url_map.merge_slashes = False
     app.config[live.CLOCK] = clock
+    app.config["MAX_CONTENT_LENGTH"] = LONGEST_BODY
     app.config[caching.HOT] = Hot(seconds)
     for name, prefix in PREFIXES.items():
         for resource in RESOURCES:
@@ -47,12 +51,14 @@ def create_app(settings: Settings, clock: live.Clock = live.wall_clock, seconds:
         CORS(
             app,
             origins=origins,
-            methods=["GET", "HEAD", "OPTIONS"],
+            methods=["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"],
+            allow_headers=["Content-Type", "If-None-Match", *access.CREDENTIALS],
             expose_headers=["ETag", "Content-Location", "Retry-After"],
             send_wildcard=True,
             max_age=3600,
         )
     _follow_requests(app, settings)
+    access.enforce(app, settings)
     return app
 
 
@@ -66,6 +72,8 @@ def _follow_requests(app: Flask, settings: Settings) -> None:
             if not databases:
                 databases.append(Database(settings.project, timeout_s=TIMEOUT_S))
             return databases[0]
+
+    app.config[private.DATABASE] = database
 
     @app.before_request
     def begin() -> None:

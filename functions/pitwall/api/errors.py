@@ -63,6 +63,25 @@ class BadRequest(Problem):
         super().__init__(detail, parameter=parameter)
 
 
+class Unauthenticated(Problem):
+    """Nobody, or nobody who is known: no token or key, or one that is not good."""
+
+    name = "unauthenticated"
+    status = HTTPStatus.UNAUTHORIZED
+    title = "Not signed in"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, {"WWW-Authenticate": 'Bearer realm="pitwall"'})
+
+
+class Forbidden(Problem):
+    """Who asks is known, and may not."""
+
+    name = "forbidden"
+    status = HTTPStatus.FORBIDDEN
+    title = "Not allowed"
+
+
 class WrongMethod(Problem):
     """The route exists, but not for this method; `Allow` has those it takes."""
 
@@ -87,7 +106,16 @@ class Internal(Problem):
     title = "Internal error"
 
 
-PROBLEMS: tuple[type[Problem], ...] = (NoSession, NotFound, BadRequest, WrongMethod, DatabaseUnavailable, Internal)
+PROBLEMS: tuple[type[Problem], ...] = (
+    NoSession,
+    NotFound,
+    BadRequest,
+    Unauthenticated,
+    Forbidden,
+    WrongMethod,
+    DatabaseUnavailable,
+    Internal,
+)
 
 
 def respond(problem: Problem) -> Response:

@@ -1,0 +1,169 @@
+"""Who may do what: one table, and the check of every request against it before its route runs.
+
+A route that is not in the table is an error when the app is created, so none is open by being forgotten. The table is
+shown in `docs/access.md`, where it says what it means.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from enum import Enum
+from typing import NamedTuple
+
+from flask import Flask, Response, g, request
+
+from pitwall.api import keys
+from pitwall.api.errors import Forbidden, Unauthenticated
+from pitwall.api.firebase import Firebase, Role
+from pitwall.settings import Settings
+
+APP_CHECK = "X-Firebase-AppCheck"
+CREDENTIALS = ("Authorization", keys.HEADER, APP_CHECK)
+"""Headers by which a request says who asks."""
+
+
+class Access(Enum):
+    """Who may use a route; the value says it to people."""
+
+    PUBLIC = "anybody"
+    SESSIONS = "anybody; where `PITWALL_PUBLIC` is `off`, an account with a role or an API key"
+    USER = "an account, for itself"
+    ADMIN = "an account with the role `admin`"
+
+
+TABLE: dict[str, Access] = {
+    "GET /api/sessions": Access.SESSIONS,
+    "GET /api/sessions/current": Access.SESSIONS,
+    "GET /api/sessions/{id}": Access.SESSIONS,
+    "GET /api/sessions/{id}/laps": Access.SESSIONS,
+    "GET /api/sessions/{id}/laps/{lap}": Access.SESSIONS,
+    "GET /api/sessions/{id}/drivers": Access.SESSIONS,
+    "GET /api/sessions/{id}/drivers/{driverId}": Access.SESSIONS,
+    "GET /api/sessions/{id}/drivers/{driverId}/laps": Access.SESSIONS,
+    "GET /api/sessions/{id}/live": Access.SESSIONS,
+    "GET /api/sessions/{id}/raceControl": Access.SESSIONS,
+    "GET /api/sessions/{id}/weather": Access.SESSIONS,
+    "GET /api/sessions/{id}/trackStatus": Access.SESSIONS,
+    "GET /api/sessions/{id}/stints": Access.SESSIONS,
+    "GET /api/sessions/{id}/pitStops": Access.SESSIONS,
+    "GET /api/sessions/{id}/positions": Access.SESSIONS,
+    "GET /api/sessions/{id}/teamRadio": Access.SESSIONS,
+    "GET /api/seasons/{year}": Access.SESSIONS,
+    "POST /api/users": Access.USER,
+    "GET /api/me": Access.USER,
+    "PATCH /api/me": Access.USER,
+    "DELETE /api/me": Access.USER,
+    "PATCH /api/users/{uid}/role": Access.ADMIN,
+    "GET /api/keys": Access.ADMIN,
+    "POST /api/keys": Access.ADMIN,
+    "DELETE /api/keys/{id}": Access.ADMIN,
+    "GET /api/status": Access.PUBLIC,
+    "GET /api/openapi.json": Access.PUBLIC,
+    "GET /api/docs": Access.PUBLIC,
+    "GET /api/redoc": Access.PUBLIC,
+    "GET /health/": Access.PUBLIC,
+    "GET /health/live": Access.PUBLIC,
+    "GET /health/ready": Access.PUBLIC,
+}
+"""Every route, once: `/api/v1` is `/api`, HEAD is GET, and OPTIONS, which tells nothing of anybody, is everybody's."""
+
+_BY_SHAPE = {re.sub(r"{\w+}", "{}", route): access for route, access in TABLE.items()}
+
+
+class Caller(NamedTuple):
+    """Who asks. All of it is empty where nobody had to say.
+
+    uid: of the account. role: its role. key: id of the API key.
+    """
+
+    uid: str = ""
+    role: Role | None = None
+    key: str = ""
+
+
+def caller() -> Caller:
+    """Who asks the current request, as far as its route had to know."""
+    asks: Caller = g.caller
+    return asks
+
+
+def shape(method: str, rule: str) -> str:
+    """A route as the table is looked up: `GET /api/sessions/{}`."""
+    return f"{method} " + re.sub(r"<[^>]+>", "{}", re.sub(r"^/api/v1(?=/|$)", "/api", rule))
+
+
+def of(method: str, rule: str) -> Access:
+    """Who may use a route of the app. Raises KeyError for one that is not in the table."""
+    return _BY_SHAPE[shape("GET" if method == "HEAD" else method, rule)]
+
+
+def shapes(app: Flask) -> Iterator[str]:
+    """Every route of an app as the table is looked up."""
+    for rule in app.url_map.iter_rules():
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            yield shape(method, rule.rule)
+
+
+def enforce(app: Flask, settings: Settings) -> None:
+    """Has `app` refuse whoever may not. Raises ValueError for a route that is not in the table."""
+    unlisted = sorted(set(shapes(app)) - set(_BY_SHAPE))
+    if unlisted:
+        raise ValueError(f"who may use {', '.join(unlisted)}? pitwall.api.access has to say it")
+    gate = _Gate(settings)
+
+    @app.before_request
+    def admit() -> None:
+        g.caller = Caller()
+        if request.url_rule is not None and request.method != "OPTIONS":
+            g.caller = gate.admit(of(request.method, request.url_rule.rule))
+
+    if not settings.public or settings.app_check:
+        app.after_request(_for_who_asked_alone)
+
+
+def _for_who_asked_alone(response: Response) -> Response:
+    """What not everybody may have is kept by no cache between."""
+    control = response.headers.get("Cache-Control", "")
+    response.headers["Cache-Control"] = re.sub(r"\bpublic\b", "private", control)
+    response.vary.update(CREDENTIALS)
+    return response
+
+
+class _Gate:
+    """Who is let in, by the settings of an app."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._public = settings.public
+        self._app_check = settings.app_check
+        self._firebase = Firebase(settings.project)
+        self._keys = keys.Known()
+
+    def admit(self, access: Access) -> Caller:
+        """Who asks the current request. Raises Unauthenticated, Forbidden, and what says that nobody could be asked."""
+        if access is Access.PUBLIC:
+            return Caller()
+        key = request.headers.get(keys.HEADER)
+        asks = Caller(key=self._keys.verified(key)) if key is not None else Caller()
+        if self._app_check and not asks.key:
+            self._firebase.attested(request.headers.get(APP_CHECK, ""))
+        if access is Access.SESSIONS:
+            return asks if self._public or asks.key else self._with_role()
+        if asks.key and not request.authorization:
+            raise Forbidden("An API key reads sessions; this is for an account that is signed in.")
+        signed_in = self._signed_in(fresh=access is Access.ADMIN or request.method not in ("GET", "HEAD"))
+        if access is Access.ADMIN and signed_in.role is not Role.ADMIN:
+            raise Forbidden("This is for admins.")
+        return signed_in._replace(key=asks.key)
+
+    def _with_role(self) -> Caller:
+        asks = self._signed_in(fresh=False)
+        if asks.role is None:
+            raise Forbidden("Sessions are not public here: an admin has to give this account a role.")
+        return asks
+
+    def _signed_in(self, *, fresh: bool) -> Caller:
+        given = request.authorization
+        if given is None or given.type != "bearer" or not given.token:
+            raise Unauthenticated("This needs `Authorization: Bearer` and an ID token of Firebase Authentication.")
+        return Caller(*self._firebase.signed_in(given.token, fresh=fresh))
