@@ -32,7 +32,7 @@ def listed(key: str) -> Answer:
             "from": parameters.lap_number,
             "to": parameters.lap_number,
             "limit": parameters.whole_number(1, MAX_LIMIT),
-            "cursor": str,
+            "cursor": parameters.any_text,
         }
     )
     first, last = given.get("from", 1), given.get("to", parameters.MAX_LAP)

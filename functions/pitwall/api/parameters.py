@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import request
 
 from pitwall.api.errors import BadRequest
 
-Readers = Mapping[str, Callable[[str], Any]]
-"""Parameters a route takes, and what makes the value of each from its text, or raises ValueError: "is not ..."."""
+
+class Reader(NamedTuple):
+    """Makes the value of a parameter from its text.
+
+    make: raises ValueError for text it cannot use: "is not ...". schema: JSON Schema of the text it takes.
+    """
+
+    make: Callable[[str], Any]
+    schema: Mapping[str, Any]
+
+    def __call__(self, text: str) -> Any:
+        return self.make(text)
+
+
+Readers = Mapping[str, Reader]
+"""Parameters a route takes, by name."""
+
+any_text = Reader(str, {"type": "string"})
+"""For what is checked later, as a cursor."""
 
 
 def read(readers: Readers) -> dict[str, Any]:
@@ -40,7 +57,7 @@ def shorten(text: str) -> str:
     return text if len(text) <= 64 else text[:63] + "…"
 
 
-def matching(pattern: str, what: str) -> Callable[[str], str]:
+def matching(pattern: str, what: str) -> Reader:
     """A reader of text that matches `pattern` as a whole; `what` completes "which is not ..."."""
     compiled = re.compile(pattern)
 
@@ -49,10 +66,21 @@ def matching(pattern: str, what: str) -> Callable[[str], str]:
             raise ValueError(f"is not {what}")
         return text
 
-    return reader
+    return Reader(reader, {"type": "string", "pattern": f"^(?:{pattern})$"})
 
 
-def whole_number(minimum: int, maximum: int, step: int = 1) -> Callable[[str], int]:
+def one_of(values: Mapping[str, Any]) -> Reader:
+    """A reader of one of some words, each with the value it stands for."""
+
+    def reader(text: str) -> Any:
+        if text not in values:
+            raise ValueError(f"is not one of {', '.join(values)}")
+        return values[text]
+
+    return Reader(reader, {"type": "string", "enum": list(values)})
+
+
+def whole_number(minimum: int, maximum: int, step: int = 1) -> Reader:
     """A reader of a whole number in decimal, without sign or leading zeros."""
     steps = f" in steps of {step}" if step > 1 else ""
 
@@ -63,7 +91,8 @@ def whole_number(minimum: int, maximum: int, step: int = 1) -> Callable[[str], i
                 return number
         raise ValueError(f"is not a whole number from {minimum} to {maximum}{steps}")
 
-    return reader
+    schema = {"type": "integer", "minimum": minimum, "maximum": maximum}
+    return Reader(reader, schema | ({"multipleOf": step} if step > 1 else {}))
 
 
 MAX_LAP = 99_999
