@@ -284,7 +284,8 @@ class Stack:
     def _settings(self, source: str, speed: float, **env: str) -> Settings:
         """Those of a feed. env: variables of its own."""
         own = {"GOOGLE_CLOUD_PROJECT": self.project, "PITWALL_SOURCE": source, "PITWALL_SPEED": _speed_text(speed)}
-        return Settings.from_env({**os.environ, **self._env, **env, **own})
+        unlimited = {"PITWALL_RATE_LIMIT_ADDRESS": "0"}  # everybody here has the same address
+        return Settings.from_env({**unlimited, **os.environ, **self._env, **env, **own})
 
     def _serve(self, processes: Processes) -> None:
         for settings, names in self._feeds.values():

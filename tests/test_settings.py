@@ -108,3 +108,8 @@ def test_example_has_every_variable_and_no_other():
     named = set(re.findall(r"^#? ?([A-Z0-9_]+)=", example, re.MULTILINE))
     of_the_local_stack = {"PITWALL_JAVA", "PITWALL_FIRESTORE_JAR", "PITWALL_PUBSUB_JAR"}
     assert named - of_the_local_stack == set(settings.variables())
+
+
+@pytest.mark.parametrize(("env", "proxies"), [({}, 0), ({"K_SERVICE": "api"}, 1), ({"PITWALL_PROXIES": "2"}, 2)])
+def test_only_on_cloud_run_a_proxy_is_believed_unless_told(env: dict[str, str], proxies: int):
+    assert Settings.from_env({"GOOGLE_CLOUD_PROJECT": "p", **env}).proxies == proxies

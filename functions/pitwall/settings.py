@@ -44,6 +44,10 @@ FIRESTORE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST, STORAGE_EMULATOR_HOST and FIREBAS
 | PITWALL_CORS_ORIGINS | empty: none | web origins whose pages may read the API, with commas, or `*` for all |
 | PITWALL_PUBLIC | `on` | `off`: the API shows sessions and seasons only to an account with a role or an API key |
 | PITWALL_APP_CHECK | `off` | `on`: the API answers apps only with a token of Firebase App Check; API keys need none |
+| PITWALL_PROXIES | `1` on Cloud Run, else `0` | proxies before the API whose word on the client's address is taken |
+| PITWALL_RATE_LIMIT_ADDRESS | `3000` | requests a minute to the API from one address, `0` for no limit |
+| PITWALL_RATE_LIMIT_KEY | `6000` | requests a minute to the API with one API key, `0` for no limit |
+| PITWALL_RATE_LIMIT_SECRET | empty: the project's id | what the addresses are hashed with that are counted; a secret |
 | PITWALL_LOG_LEVEL | `INFO` | DEBUG, INFO, WARNING or ERROR |
 """
 
@@ -100,6 +104,12 @@ def _seconds(value: str) -> float:
 def _count(value: str) -> int:
     if not re.fullmatch(r"[0-9]{1,12}", value) or int(value) == 0:
         raise ValueError("is not a whole number above 0")
+    return int(value)
+
+
+def _count_or_none(value: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", value):
+        raise ValueError("is not a whole number")
     return int(value)
 
 
@@ -167,7 +177,7 @@ def _variable(name: str, read: Callable[[str], Any], default: Any, *, secret: bo
 class Settings:
     """How this process is configured; the module's docstring tables variables, defaults and units.
 
-    `raw_bucket` and `instance` are empty only in an object made by hand; `from_env` fills them in.
+    `raw_bucket` and `instance` are empty only in an object made by hand; `from_env` fills them in, and `proxies`.
     `instance` is the process (a Cloud Run instance), not the invocation: a lease's holder starts with it.
     """
 
@@ -209,6 +219,10 @@ class Settings:
     cors_origins: str = _variable("PITWALL_CORS_ORIGINS", _origins, "")
     public: bool = _variable("PITWALL_PUBLIC", _switch, True)
     app_check: bool = _variable("PITWALL_APP_CHECK", _switch, False)
+    proxies: int = _variable("PITWALL_PROXIES", _count_or_none, 0)
+    rate_limit_address: int = _variable("PITWALL_RATE_LIMIT_ADDRESS", _count_or_none, 3_000)
+    rate_limit_key: int = _variable("PITWALL_RATE_LIMIT_KEY", _count_or_none, 6_000)
+    rate_limit_secret: str = _variable("PITWALL_RATE_LIMIT_SECRET", _text, "", secret=True)
     log_level: str = _variable("PITWALL_LOG_LEVEL", _log_level, "INFO")
 
     @classmethod
@@ -236,6 +250,7 @@ class Settings:
             settings = cls(**values)
             wrong = settings._contradictions()
             if not wrong:
+                values.setdefault("proxies", 1 if env.get("K_SERVICE") else 0)
                 values.setdefault("raw_bucket", f"{settings.project}-raw")
                 values.setdefault("instance", f"{socket.gethostname()}-{os.getpid()}")
                 return cls(**values)

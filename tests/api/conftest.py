@@ -53,14 +53,17 @@ def serve(project: str) -> Iterator[Serve]:
     """Serves the API on the test's project, with settings; gives a client of it.
 
     seconds: the clock by which an instance keeps what it has read. Without one it goes on by a second at every look,
-    so that every request reads Firestore.
+    so that every request reads Firestore. Without settings no client is limited.
     """
     closers: list[Callable[[], None]] = []
 
     def start(seconds: Seconds | None = None, **settings: Any) -> httpx.Client:
         looks = itertools.count()
+        unlimited = {"rate_limit_address": 0, "rate_limit_key": 0}
         app = create_app(
-            Settings(project=project, **settings), clock=lambda: NOW, seconds=seconds or (lambda: next(looks))
+            Settings(project=project, **{**unlimited, **settings}),
+            clock=lambda: NOW,
+            seconds=seconds or (lambda: next(looks)),
         )
         server = make_server("127.0.0.1", 0, app, threaded=True)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)

@@ -14,7 +14,7 @@ from flask import Flask, Request, Response, g, request
 from flask_cors import CORS
 from werkzeug.wrappers import Response as WsgiResponse
 
-from pitwall.api import access, caching, drivers, errors, laps, live, private, sessions
+from pitwall.api import access, caching, drivers, errors, laps, limits, live, private, sessions
 from pitwall.api.hot import Hot, Seconds
 from pitwall.api.reads import Reads
 from pitwall.pipeline.database import Database
@@ -53,11 +53,12 @@ def create_app(settings: Settings, clock: live.Clock = live.wall_clock, seconds:
             origins=origins,
             methods=["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"],
             allow_headers=["Content-Type", "If-None-Match", *access.CREDENTIALS],
-            expose_headers=["ETag", "Content-Location", "Retry-After"],
+            expose_headers=["ETag", "Content-Location", "RateLimit", "RateLimit-Policy", "Retry-After"],
             send_wildcard=True,
             max_age=3600,
         )
     _follow_requests(app, settings)
+    limits.enforce(app, settings)
     access.enforce(app, settings)
     return app
 

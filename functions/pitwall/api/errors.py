@@ -90,6 +90,30 @@ class WrongMethod(Problem):
     title = "Method not allowed"
 
 
+class TooLarge(Problem):
+    """The body is longer than any that is taken."""
+
+    name = "too-large"
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    title = "Too large"
+
+
+class WrongContentType(Problem):
+    """The body is said to be something else than JSON."""
+
+    name = "unsupported-media-type"
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    title = "Unsupported media type"
+
+
+class RateLimited(Problem):
+    """A key or an address has asked for as much as it may in a minute. `Retry-After` says when to try again."""
+
+    name = "rate-limited"
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    title = "Too many requests"
+
+
 class DatabaseUnavailable(Problem):
     """Firestore did not answer. `Retry-After` says when to try again."""
 
@@ -113,6 +137,9 @@ PROBLEMS: tuple[type[Problem], ...] = (
     Unauthenticated,
     Forbidden,
     WrongMethod,
+    TooLarge,
+    WrongContentType,
+    RateLimited,
     DatabaseUnavailable,
     Internal,
 )

@@ -185,3 +185,8 @@ def lease(feed: str) -> str:
 
 def checkpoint(key: str) -> str:
     return f"checkpoints/{key}"
+
+
+def rate_limit(window: str) -> str:
+    """How much one client has asked for in one window of time; `window` names both, as a keyed hash."""
+    return f"rateLimits/{window}"

@@ -116,6 +116,16 @@ class Database:
         write.delete = self._root + path
         return self.expect(write, after)
 
+    def add(self, path: str, field: str, number: int, fields: dict[str, Any]) -> Any:
+        """A write that adds a number to a field of a document, new or not, and sets others; `commit_sums` has the sum.
+
+        What else the document holds stays. Raises as `write` does.
+        """
+        write = self.write(path, fields)
+        write.update_mask.field_paths.extend(fields)
+        write.update_transforms.add(field_path=field).increment.integer_value = number
+        return write
+
     def expect(self, write: Any, after: Any = None, *, must_be_new: bool = False) -> Any:
         """The write with another precondition."""
         write.ClearField("current_document")
@@ -130,6 +140,13 @@ class Database:
 
         Raises Conflict, InvalidWrite, Unavailable.
         """
+        return [result.update_time for result in self._commit(writes)]
+
+    def commit_sums(self, writes: Sequence[Any]) -> list[int]:
+        """Commits writes that `add` made; returns the sum that each has come to. Raises as `commit` does."""
+        return [int(result.transform_results[0].integer_value) for result in self._commit(writes)]
+
+    def _commit(self, writes: Sequence[Any]) -> Any:
         request = types.CommitRequest.wrap(_CommitRequest(database=self._name, writes=writes))
         try:
             answer = self._client.commit(request=request, metadata=self._metadata, retry=None, timeout=self._timeout_s)
@@ -142,7 +159,7 @@ class Database:
         deletes = sum(write.WhichOneof("operation") == "delete" for write in writes)
         self._deletes += deletes
         self._writes += len(writes) - deletes
-        return [result.update_time for result in types.CommitResponse.pb(answer).write_results]
+        return types.CommitResponse.pb(answer).write_results
 
     def read(self, paths: Iterable[str], only: Sequence[str] = ()) -> dict[str, Stored]:
         """The documents at `paths`, all at one instant; of their fields those named in `only`, else all.
