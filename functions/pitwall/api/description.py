@@ -1,99 +1,168 @@
-"""What a route takes and answers, said once beside it: the query is read by it, and the OpenAPI document is made of it.
+"""What a route says of itself: parameters, answers and problems, for the check of a request and the OpenAPI document.
+
+Every route has to have one, else the app is not created. It stands under the caches:
 
     @routes.get("/sessions/<key>/laps")
+    @caching.kept
     @described(
         "Laps in order, of all drivers or of one",
-        query={"driver": Parameter(parameters.driver, "racing number or three-letter code, in any case")},
+        query={"limit": Parameter(parameters.whole_number(1, 200, default=50), "laps of a page")},
         answers=ListOf(LapDocument),
         problems=(NotFound,),
     )
-    def listed(key: str) -> Response:
-        driver = given().get("driver")
+    def listed(key: str) -> Answer:
+        limit = given().get("limit", 50)
 
-So what is documented and what is checked cannot differ. Every route has a description (`of`); the problems that any
-route may answer are not repeated in it.
+The query is read before the function runs, so what is unknown or cannot be used never reaches it, whether it asks for
+`given` or not. The function's docstring is the longer text for people. Not to be listed in `problems`:
+a bad request, too many requests, no database and a mistake of ours, which every route has, and who may not, which
+`pitwall.api.access` knows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, NamedTuple, TypeVar
 
-from flask import current_app, request
-from msgspec import Struct
+from flask import Flask, g
+from werkzeug.routing import Rule
 
 from pitwall.api import parameters
 from pitwall.api.errors import Problem
+from pitwall.api.parameters import Parameter, given
 
-View = TypeVar("View", bound=Callable[..., Any])
+R = TypeVar("R")
 
-
-class Parameter(NamedTuple):
-    """A parameter of the query. reader: makes its value, and has its schema."""
-
-    reader: parameters.Reader
-    description: str
+JSON = "application/json"
 
 
 class ListOf(NamedTuple):
-    """`{"items": [...], "nextCursor": ...}`. item: type, or JSON Schema, of one."""
+    """A page of a list: `{"items": [...], "nextCursor": "..."}`. item: a type, or a JSON Schema."""
 
-    item: type[Struct] | Mapping[str, Any]
-
-
-Answers = type[Struct] | Mapping[str, Any] | ListOf | None
-"""The body of an answer: a type (with long names), a JSON Schema, a list, or None for no body."""
+    item: Any
 
 
-class Description(NamedTuple):
-    """What is said of a route; see `described`."""
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """What a route says of itself; see `described` for each."""
 
     summary: str
-    query: Mapping[str, Parameter]
-    answers: Answers
-    takes: type[Struct] | None
-    problems: tuple[type[Problem], ...]
-    status: HTTPStatus
-    content_type: str
+    text: str
+    query: Mapping[str, Parameter] = field(default_factory=dict)
+    answers: Any = None
+    statuses: tuple[HTTPStatus, ...] = (HTTPStatus.OK,)
+    content_types: tuple[str, ...] = (JSON,)
+    problems: tuple[type[Problem], ...] = ()
+    takes: Any = None
 
 
-_DESCRIPTIONS: dict[Callable[..., Any], Description] = {}
+class Placeholder(NamedTuple):
+    """A part of a path that is data. name: as clients see it; the values are checked by the routes."""
+
+    name: str
+    parameter: Parameter
+
+
+PATH: dict[str, Placeholder] = {
+    "key": Placeholder(
+        "id",
+        Parameter(parameters.matching(r"[^/\x00-\x1f]{1,128}", "the id of a session"), "id of the session", "9845"),
+    ),
+    "number": Placeholder("lap", Parameter(parameters.lap_number, "number of the lap, from 1", 5)),
+    "driver_id": Placeholder("driverId", Parameter(parameters.driver, "racing number or three-letter code", "44")),
+    "uid": Placeholder(
+        "uid", Parameter(parameters.matching(r"[A-Za-z0-9_-]{1,128}", "the id of an account"), "id of the account")
+    ),
+    "key_id": Placeholder(
+        "id", Parameter(parameters.matching(r"[0-9a-f]{64}", "the id of an API key"), "id of the API key")
+    ),
+}
+"""What the variables of the paths are, by their names in the rules."""
 
 
 def described(
     summary: str,
     *,
     query: Mapping[str, Parameter] | None = None,
-    answers: Answers,
-    takes: type[Struct] | None = None,
+    answers: Any = None,
+    statuses: tuple[HTTPStatus, ...] = (HTTPStatus.OK,),
+    content_types: tuple[str, ...] = (JSON,),
     problems: tuple[type[Problem], ...] = (),
-    status: HTTPStatus = HTTPStatus.OK,
-    content_type: str = "application/json",
-) -> Callable[[View], View]:
-    """Describes a view; to be put below the decorator that makes it a route.
+    takes: Any = None,
+) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """Describes a route, and has it refuse parameters that it does not take.
 
-    query: its parameters, by name. answers: the body of a success. takes: the body of the request, none without.
-    problems: what it may answer that not every route may. status, content_type: of a success.
+    summary: a line without a full stop. answers: the body of a success: a msgspec Struct (short keys are shown under
+    their long names), ListOf, a JSON Schema, or None for no JSON. statuses, content_types: of a success.
+    problems: those of this route beside those every route has. takes: the Struct that the body of the request fits.
     """
-    told = Description(summary, query or {}, answers, takes, problems, status, content_type)
 
-    def describe(view: View) -> View:
-        _DESCRIPTIONS[view] = told
-        return view
+    def describe(view: Callable[..., R]) -> Callable[..., R]:
+        description = Description(
+            summary=summary,
+            text=view.__doc__ or "",
+            query=query or {},
+            answers=answers,
+            statuses=statuses,
+            content_types=content_types,
+            problems=problems,
+            takes=takes,
+        )
+
+        @functools.wraps(view)
+        def described_view(**path: Any) -> R:
+            g.given = parameters.read(description.query)
+            return view(**path)
+
+        described_view.description = description  # type: ignore[attr-defined]
+        return described_view
 
     return describe
 
 
-def of(view: Callable[..., Any]) -> Description:
-    """What is said of a view. Raises KeyError for one that has no description."""
-    return _DESCRIPTIONS[view]
+def of(view: Callable[..., Any]) -> Description | None:
+    """What is said of a view."""
+    description: Description | None = getattr(view, "description", None)
+    return description
 
 
-def given() -> dict[str, Any]:
-    """The values of the parameters in the current request, by the description of its route; only what was given.
+class Route(NamedTuple):
+    """A route of an app, and its description."""
 
-    Raises BadRequest for the first parameter that is unknown, given twice, or refused by its reader.
-    """
-    view = current_app.view_functions[request.endpoint or ""]
-    return parameters.read({name: parameter.reader for name, parameter in of(view).query.items()})
+    rule: Rule
+    method: str
+    description: Description
+
+
+def routes(app: Flask) -> Iterator[Route]:
+    """Every route of an app. Raises ValueError for those that have no description."""
+    without = []
+    for rule in app.url_map.iter_rules():
+        description = of(app.view_functions[rule.endpoint])
+        if description is None:
+            without.append(rule.rule)
+            continue
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            yield Route(rule, method, description)
+    if without:
+        raise ValueError(
+            f"what does {', '.join(sorted(without))} take and answer? pitwall.api.description has to say it"
+        )
+
+
+__all__ = [
+    "JSON",
+    "PATH",
+    "Description",
+    "ListOf",
+    "Parameter",
+    "Placeholder",
+    "Route",
+    "described",
+    "given",
+    "of",
+    "routes",
+]

@@ -9,9 +9,11 @@ from flask import Blueprint
 
 from pitwall.api import caching, parameters, reads, sessions
 from pitwall.api.caching import Answer
+from pitwall.api.description import ListOf, described
 from pitwall.api.errors import NotFound
 from pitwall.api.reads import Reads, Stored
 from pitwall.documents import paths
+from pitwall.documents.drivers import DriverDocument
 
 routes = Blueprint("drivers", __name__)
 
@@ -21,9 +23,9 @@ MOST = 1_000
 
 @routes.get("/sessions/<key>/drivers")
 @caching.kept
+@described("The drivers of a session by position", answers=ListOf(DriverDocument), problems=(NotFound,))
 def listed(key: str) -> Answer:
-    """The drivers of a session by position; those without one last; then by racing number."""
-    parameters.read({})
+    """Those without a position last; then by racing number."""
     session = sessions.existing(reads.current(), key)
     found = reads.current().query(paths.drivers(key), limit=MOST)
     found.sort(key=_order)
@@ -36,9 +38,9 @@ def listed(key: str) -> Answer:
 
 @routes.get("/sessions/<key>/drivers/<driver_id>")
 @caching.kept
+@described("One driver of a session", answers=DriverDocument, problems=(NotFound,))
 def driver(key: str, driver_id: str) -> Answer:
-    """One driver, by racing number or three-letter code in any case."""
-    parameters.read({})
+    """By racing number or three-letter code in any case."""
     sessions.checked(key)
     session, found = _with_session(reads.current(), key, driver_id)
     if found is None:

@@ -9,9 +9,11 @@ from flask import Blueprint, current_app
 
 from pitwall.api import caching, long_names, parameters, reads, sessions
 from pitwall.api.caching import Answer
+from pitwall.api.description import Parameter, described, given
 from pitwall.api.errors import NotFound
 from pitwall.api.reads import Reads, Stored
 from pitwall.documents import paths
+from pitwall.documents.live import TowerDocument
 
 routes = Blueprint("live", __name__)
 
@@ -30,14 +32,25 @@ def wall_clock() -> datetime:
 
 @routes.get("/sessions/<key>/live")
 @caching.kept
+@described(
+    "The tower now, or as it was up to two minutes ago",
+    query={
+        "delay": Parameter(
+            parameters.whole_number(0, MAX_DELAY_S, DELAY_STEP_S, default=0),
+            "seconds by which a viewer's picture is behind the feed: the newest tower of that age or older",
+            30,
+        )
+    },
+    answers=TowerDocument,
+    problems=(NotFound,),
+)
 def live(key: str) -> Answer:
-    """The tower now, or `delay` seconds ago."""
-    given = parameters.read({"delay": parameters.whole_number(0, MAX_DELAY_S, DELAY_STEP_S)})
+    """One line a car, by racing number."""
     [tower] = reads.current().get(paths.live(sessions.checked(key), "timing"))
     if tower is None:
         raise NotFound(f"Session {key!r} does not exist or has no tower yet.")
     clock: Clock = current_app.config[CLOCK]
-    shown = _as_it_was(reads.current(), key, tower, timedelta(seconds=given.get("delay", 0)), clock)
+    shown = _as_it_was(reads.current(), key, tower, timedelta(seconds=given().get("delay", 0)), clock)
     return caching.answer(lambda: long_names.tower(shown.fields), [shown], max_age=caching.LIVE_S)
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
 
 from flask import Blueprint, url_for
+from msgspec import Meta
 
 from pitwall.api import caching, parameters, reads
 from pitwall.api.caching import Answer
+from pitwall.api.description import Parameter, described, given
 from pitwall.api.errors import NoSession, NotFound
 from pitwall.api.reads import Reads, Stored
 from pitwall.documents import paths
+from pitwall.documents.session import SessionDocument
 
 routes = Blueprint("sessions", __name__)
 
@@ -27,30 +30,45 @@ by its feed, or its recording was cut off.
 FEEDS_AT_ONCE = 10
 
 
+class Session(SessionDocument, kw_only=True):
+    """A session over HTTP: its document, and which one it is."""
+
+    session_key: Annotated[str, Meta(description="id of the session")]
+
+
 @routes.get("/sessions/current")
 @caching.kept
+@described(
+    "The live session, else the most recent",
+    query={"series": Parameter(parameters.series, "only sessions of this series", "f1")},
+    answers=Session,
+    problems=(NoSession,),
+)
 def current() -> Answer:
-    """The live session, else the most recent."""
-    given = parameters.read({"series": parameters.series})
-    session = _current(reads.current(), given.get("series"))
+    """The session that changed last in the feed's own time; if that is over, another feed's that still runs beside it.
+
+    `Content-Location` has the address of that session.
+    """
+    series = given().get("series")
+    session = _current(reads.current(), series)
     if session is None:
-        wanted = f" of the series {given['series']!r}" if given else ""
+        wanted = f" of the series {series!r}" if series else ""
         raise NoSession(f"There is no session{wanted} yet.")
     location = url_for(".session", key=session.id)
     return caching.answer(
         lambda: _body(session),
         [session],
         max_age=caching.CURRENT_S,
-        parameters=given,
+        parameters=given(),
         headers={"Content-Location": location},
     )
 
 
 @routes.get("/sessions/<key>")
 @caching.kept
+@described("One session", answers=Session, problems=(NotFound,))
 def session(key: str) -> Answer:
-    """One session."""
-    parameters.read({})
+    """What it is, and how it stands."""
     found = existing(reads.current(), key)
     return caching.answer(lambda: _body(found), [found], max_age=caching.session_max_age(found))
 
