@@ -14,11 +14,13 @@ import pytest
 from google.cloud import firestore as firestore_api
 from werkzeug.serving import make_server
 
+from local.emulators import Emulator
 from pitwall.api.app import create_app
 from pitwall.api.hot import Seconds
 from pitwall.documents.base import Document
 from pitwall.documents.encoding import to_fields
 from pitwall.settings import Settings
+from tests.api.accounts import Accounts
 
 NOW = datetime(2025, 11, 8, 14, 3, 8, tzinfo=UTC)
 """Where the API's clock stands."""
@@ -103,3 +105,10 @@ def problem_name(response: httpx.Response) -> str:
     """The end of a problem's type, as `not-found`."""
     name: str = problem(response)["type"].removeprefix("urn:pitwall:problem:")
     return name
+
+
+@pytest.fixture
+def accounts(auth_emulator: Emulator, project: str, monkeypatch: pytest.MonkeyPatch) -> Accounts:
+    """The accounts of the test's project; the API takes their tokens."""
+    monkeypatch.setenv(auth_emulator.variable, auth_emulator.value)
+    return Accounts(auth_emulator, project)

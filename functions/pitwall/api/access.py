@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from enum import Enum
-from typing import NamedTuple
 
 from flask import Flask, Response, g, request
 
-from pitwall.api import keys
+from pitwall.api import firebase, keys
+from pitwall.api.caller import Caller
 from pitwall.api.errors import Forbidden, Unauthenticated
-from pitwall.api.firebase import Firebase, Role
+from pitwall.api.firebase import Role
 from pitwall.settings import Settings
 
 APP_CHECK = "X-Firebase-AppCheck"
@@ -71,23 +71,6 @@ TABLE: dict[str, Access] = {
 _BY_SHAPE = {re.sub(r"{\w+}", "{}", route): access for route, access in TABLE.items()}
 
 
-class Caller(NamedTuple):
-    """Who asks. All of it is empty where nobody had to say.
-
-    uid: of the account. role: its role. key: id of the API key.
-    """
-
-    uid: str = ""
-    role: Role | None = None
-    key: str = ""
-
-
-def caller() -> Caller:
-    """Who asks the current request, as far as its route had to know."""
-    asks: Caller = g.caller
-    return asks
-
-
 def shape(method: str, rule: str) -> str:
     """A route as the table is looked up: `GET /api/sessions/{}`."""
     return f"{method} " + re.sub(r"<[^>]+>", "{}", re.sub(r"^/api/v1(?=/|$)", "/api", rule))
@@ -136,7 +119,6 @@ class _Gate:
     def __init__(self, settings: Settings) -> None:
         self._public = settings.public
         self._app_check = settings.app_check
-        self._firebase = Firebase(settings.project)
         self._keys = keys.Known()
 
     def admit(self, access: Access) -> Caller:
@@ -146,7 +128,7 @@ class _Gate:
         key = request.headers.get(keys.HEADER)
         asks = Caller(key=self._keys.verified(key)) if key is not None else Caller()
         if self._app_check and not asks.key:
-            self._firebase.attested(request.headers.get(APP_CHECK, ""))
+            firebase.current().attested(request.headers.get(APP_CHECK, ""))
         if access is Access.SESSIONS:
             return asks if self._public or asks.key else self._with_role()
         if asks.key and not request.authorization:
@@ -166,4 +148,4 @@ class _Gate:
         given = request.authorization
         if given is None or given.type != "bearer" or not given.token:
             raise Unauthenticated("This needs `Authorization: Bearer` and an ID token of Firebase Authentication.")
-        return Caller(*self._firebase.signed_in(given.token, fresh=fresh))
+        return Caller(*firebase.current().signed_in(given.token, fresh=fresh))

@@ -14,7 +14,8 @@ from flask import Flask, Request, Response, g, request
 from flask_cors import CORS
 from werkzeug.wrappers import Response as WsgiResponse
 
-from pitwall.api import access, caching, drivers, errors, laps, limits, live, private, sessions
+from pitwall.api import access, caching, drivers, errors, firebase, keys, laps, limits, live, private, sessions, users
+from pitwall.api.firebase import Firebase
 from pitwall.api.hot import Hot, Seconds
 from pitwall.api.reads import Reads
 from pitwall.pipeline.database import Database
@@ -24,7 +25,7 @@ from pitwall.settings import Settings
 PREFIXES = {"api": "/api", "v1": "/api/v1"}
 """Where the routes are: `/api/v1` is an alias of `/api`."""
 
-RESOURCES = (sessions, laps, drivers, live)
+RESOURCES = (sessions, laps, drivers, live, users, keys)
 TIMEOUT_S = 4.0
 """Seconds one read of Firestore may take."""
 
@@ -75,6 +76,7 @@ def _follow_requests(app: Flask, settings: Settings) -> None:
             return databases[0]
 
     app.config[private.DATABASE] = database
+    app.config[firebase.FIREBASE] = Firebase(settings.project)
 
     @app.before_request
     def begin() -> None:

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from flask import current_app
+
 from pitwall.api.errors import RETRY_AFTER_S, DatabaseUnavailable, NotFound, Unauthenticated
 
 TIMEOUT_S = 4
@@ -23,6 +25,10 @@ LONGEST_TOKEN = 4096
 
 CLAIM = "role"
 """The custom claim that holds an account's role."""
+
+
+FIREBASE = "PITWALL_FIREBASE"
+"""Key in the app's config of the Firebase of its project."""
 
 
 class Role(StrEnum):
@@ -119,6 +125,12 @@ class Firebase:
                 options = {"projectId": self._project, "httpTimeout": TIMEOUT_S}
                 self._app = firebase_admin.initialize_app(options=options, name=f"{self._project}-{id(self)}")
             return self._app
+
+
+def current() -> Firebase:
+    """The Firebase of the app's project."""
+    asked: Firebase = current_app.config[FIREBASE]
+    return asked
 
 
 _UNREADABLE = (ValueError, TypeError, AttributeError, KeyError, RecursionError)

@@ -1,4 +1,4 @@
-"""`/keys` and `/keys/{id}`, for admins: API keys of bots and services; and the check of one that comes with a request.
+"""`/keys` and `/keys/{id}`: API keys of bots and services, for admins; and the check of one that comes with a request.
 
 Of a key only its SHA-256 is stored, as the id of its document. So no comparison takes longer the nearer a guess is, and
 256 random bits need neither salt nor a slow hash.
@@ -13,16 +13,25 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from hashlib import sha256
+from http import HTTPStatus
 from threading import Lock
+from typing import Annotated
 
 from cachetools import TTLCache
-from msgspec.structs import replace
+from flask import Blueprint, Response
+from msgspec import Meta
+from msgspec.structs import asdict, replace
 
 from pitwall.api import private
-from pitwall.api.errors import NotFound, Unauthenticated
+from pitwall.api.caller import caller
+from pitwall.api.description import ListOf, described
+from pitwall.api.errors import NotFound, TooLarge, Unauthenticated, WrongContentType
 from pitwall.documents import paths
-from pitwall.documents.api_key import ApiKeyDocument
+from pitwall.documents.api_key import ApiKeyDocument, KeyName
+from pitwall.documents.base import Fields
 from pitwall.pipeline.database import Conflict, Unavailable
+
+routes = Blueprint("keys", __name__)
 
 HEADER = "X-API-Key"
 PREFIX = "pitwall_"
@@ -37,6 +46,7 @@ USED = timedelta(days=1)
 
 _KEY = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{43}}")
 _ID = re.compile(r"[0-9a-f]{64}")
+_MOST_LISTED = 1_000
 _REFUSED = "There is no such API key, or it was revoked."
 
 
@@ -88,22 +98,72 @@ def _note_use(path: str, now: datetime) -> None:
         private.change(path, ApiKeyDocument, used)
 
 
-def create(name: str, by: str) -> tuple[str, ApiKeyDocument]:
-    """A new key and its document; the key is nowhere else. by: uid of the admin. Raises Unavailable."""
+class NewKey(Fields, kw_only=True):
+    """A key to be made."""
+
+    name: KeyName
+
+
+class ShownKey(ApiKeyDocument, kw_only=True):
+    """What is known of a key, and its id."""
+
+    id: Annotated[str, Meta(description="SHA-256 of the key, in hexadecimal")]
+
+
+class MadeKey(ShownKey, kw_only=True):
+    """A key that was just made."""
+
+    key: Annotated[str, Meta(description="what is sent as X-API-Key; shown this once")]
+
+
+class Keys(Fields, kw_only=True):
+    """The keys there are and were."""
+
+    items: list[ShownKey]
+
+
+@routes.post("/keys")
+@described(
+    "Make an API key",
+    takes=NewKey,
+    answers=MadeKey,
+    statuses=(HTTPStatus.CREATED,),
+    problems=(TooLarge, WrongContentType),
+)
+def make() -> Response:
+    """The key is shown this once: nobody can read it again, as only its SHA-256 is stored."""
+    wanted = private.body(NewKey)
     key = PREFIX + secrets.token_urlsafe(32)
     now = private.now()
-    made = ApiKeyDocument(at=now, name=name, role="service", created_at=now, created_by=by)
-    return key, private.change(paths.api_key(id_of(key)), ApiKeyDocument, lambda _: made) or made
+    new = ApiKeyDocument(at=now, name=wanted.name, role="service", created_at=now, created_by=caller().uid)
+    made = private.change(paths.api_key(id_of(key)), ApiKeyDocument, lambda _: new) or new
+    response = private.answer(MadeKey(**asdict(made), id=id_of(key), key=key), HTTPStatus.CREATED)
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
-def revoke(hashed: str) -> None:
-    """Has a key refused from now on; one that was revoked before stays so. Raises NotFound, Unavailable."""
+@routes.get("/keys")
+@described("API keys, the newest first", answers=ListOf(ShownKey))
+def listed() -> Response:
+    """Those that are revoked as well. The keys themselves are nowhere."""
+    found = [
+        ShownKey(**asdict(key), id=hashed)
+        for hashed, key in private.listed(paths.API_KEYS, ApiKeyDocument, _MOST_LISTED).items()
+    ]
+    return private.answer(Keys(items=sorted(found, key=lambda key: key.created_at, reverse=True)))
+
+
+@routes.delete("/keys/<key_id>")
+@described("Revoke an API key", statuses=(HTTPStatus.NO_CONTENT,), problems=(NotFound,))
+def revoke(key_id: str) -> Response:
+    """It is refused within seconds, and stays in the list. One that was revoked before stays as it is."""
+    if not _ID.fullmatch(key_id):
+        raise NotFound("There is no such API key: its id cannot be one.")
 
     def revoked(before: ApiKeyDocument | None) -> ApiKeyDocument | None:
         if before is None:
             raise NotFound("There is no such API key.")
         return None if before.revoked_at else replace(before, revoked_at=private.now())
 
-    if not _ID.fullmatch(hashed):
-        raise NotFound("There is no such API key: its id cannot be one.")
-    private.change(paths.api_key(hashed), ApiKeyDocument, revoked)
+    private.change(paths.api_key(key_id), ApiKeyDocument, revoked)
+    return private.nothing()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 import msgspec
-from flask import current_app
+import orjson
+from flask import Response, current_app, request
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random
+from werkzeug.exceptions import RequestEntityTooLarge
 
-from pitwall.api import live
-from pitwall.api.reads import Stored
+from pitwall.api import live, parameters
+from pitwall.api.errors import BadRequest, TooLarge, WrongContentType
 from pitwall.documents.base import Document
-from pitwall.documents.encoding import to_fields
+from pitwall.documents.encoding import rfc3339, to_fields
 from pitwall.pipeline.database import Conflict, Database
 
 DATABASE = "PITWALL_DATABASE"
@@ -22,6 +26,7 @@ DATABASE = "PITWALL_DATABASE"
 _ATTEMPTS = 5
 
 D = TypeVar("D", bound=Document)
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 def now() -> datetime:
@@ -40,9 +45,10 @@ def read(path: str, kind: type[D]) -> D | None:
     return _of(kind, database().read([path])[path].fields)
 
 
-def listed(collection: str, limit: int) -> list[Stored]:
-    """Up to `limit` documents of a collection. Raises Unavailable."""
-    return [Stored(path, fields) for path, fields in database().query(collection, limit=limit)]
+def listed(collection: str, kind: type[D], limit: int) -> dict[str, D]:
+    """Up to `limit` documents of a collection, by their ids. Raises Unavailable."""
+    found = database().query(collection, limit=limit)
+    return {path.rpartition("/")[2]: msgspec.convert(fields, kind) for path, fields in found}
 
 
 def change(path: str, kind: type[D], make: Callable[[D | None], D | None]) -> D | None:
@@ -80,3 +86,40 @@ def _of(kind: type[D], fields: dict[str, Any] | None) -> D | None:
 def delete(path: str) -> None:
     """Deletes the document at `path`, if there is one. Raises Unavailable."""
     database().commit([database().delete(path)])
+
+
+def answer(body: msgspec.Struct, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    """The response that shows `body` to the client that asked and to nobody else, or 304 if it has it already."""
+    plain = msgspec.to_builtins(body, builtin_types=(datetime,))
+    data = orjson.dumps(plain, default=rfc3339, option=orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_SORT_KEYS)
+    response = Response(data, status, content_type="application/json")
+    response.cache_control.private = True
+    response.cache_control.no_cache = True
+    response.add_etag()
+    response.make_conditional(request)
+    return response
+
+
+def body(kind: type[T]) -> T:
+    """The body of the current request: JSON that fits `kind`.
+
+    Raises BadRequest with the member that does not fit, WrongContentType, TooLarge.
+    """
+    if request.mimetype not in ("application/json", "application/merge-patch+json"):
+        raise WrongContentType("The body has to be JSON: `Content-Type: application/json`.")
+    try:
+        return msgspec.json.decode(request.get_data(cache=False), type=kind)
+    except RequestEntityTooLarge:
+        raise TooLarge(f"The body is longer than {request.max_content_length} bytes.") from None
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at `$")
+        unknown = re.search(r"unknown field `(.*)`", what)
+        member = unknown[1] if unknown else re.sub(r"\[.*|`$", "", where).lstrip(".")
+        raise BadRequest(parameters.shorten(member or "body"), f"The body does not fit: {what}.") from None
+    except (msgspec.DecodeError, RecursionError):
+        raise BadRequest("body", "The body is not JSON.") from None
+
+
+def nothing() -> Response:
+    """The response to what leaves nothing to show."""
+    return Response(status=HTTPStatus.NO_CONTENT)
