@@ -73,6 +73,7 @@ PATH: dict[str, Placeholder] = {
     ),
     "number": Placeholder("lap", Parameter(parameters.lap_number, "number of the lap, from 1", 5)),
     "driver_id": Placeholder("driverId", Parameter(parameters.driver, "racing number or three-letter code", "44")),
+    "year": Placeholder("year", Parameter(parameters.year, "the season", 2025)),
     "uid": Placeholder(
         "uid", Parameter(parameters.matching(r"[A-Za-z0-9_-]{1,128}", "the id of an account"), "id of the account")
     ),

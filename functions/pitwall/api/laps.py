@@ -65,7 +65,7 @@ _OF_DRIVER = {"driver": Parameter(parameters.driver, "racing number or three-let
     "Laps in order, of all drivers or of one",
     query={**_OF_DRIVER, **_RANGE, **lists.paged(LAP)},
     answers=ListOf(LAP.schema),
-    also=(lists.CSV,),
+    content_types=lists.CONTENT_TYPES,
     problems=(NotFound,),
 )
 def listed(key: str) -> Answer:
@@ -87,12 +87,12 @@ def listed(key: str) -> Answer:
         **{name: taken for name, taken in lists.paged(PLACES).items() if name != "spoilers"},
     },
     answers=ListOf(PLACES.schema),
-    also=(lists.CSV,),
+    content_types=lists.CONTENT_TYPES,
     problems=(NotFound,),
 )
 def positions(key: str) -> Answer:
-    """For a lap chart: places and gaps to the leader, without what else is known of a lap. CSV has a row for each driver
-    and lap. Where cars are on the track is not here but in the document `live/positions`.
+    """For a lap chart: places and gaps to the leader, without what else is known of a lap. CSV has a row for each
+    driver and lap. Where cars are on the track is not here but in the document `live/positions`.
 
     Reads what the laps read.
     """
@@ -122,7 +122,7 @@ def lap(key: str, number: str) -> Answer:
     "Laps of one driver in order",
     query={**_RANGE, **lists.paged(DRIVER_LAP)},
     answers=ListOf(DRIVER_LAP.schema),
-    also=(lists.CSV,),
+    content_types=lists.CONTENT_TYPES,
     problems=(NotFound,),
 )
 def of_driver(key: str, driver_id: str) -> Answer:
@@ -140,9 +140,8 @@ def of_driver(key: str, driver_id: str) -> Answer:
 
     def items() -> list[dict[str, Any]]:
         return [
-            {**{name: told for name, told in lap.fields.items() if name != "drivers"}}
-            | {"racingNumber": number}
-            | lap.fields["drivers"][number]
+            {name: told for name, told in lap.fields.items() if name != "drivers"}
+            | {"racingNumber": number, **lap.fields["drivers"][number]}
             for lap in found
         ]
 

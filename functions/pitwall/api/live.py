@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 from flask import Blueprint, current_app
 
-from pitwall.api import caching, long_names, parameters, reads, sessions
+from pitwall.api import caching, lists, long_names, parameters, reads, sessions
 from pitwall.api.caching import Answer
 from pitwall.api.description import Parameter, described, given
 from pitwall.api.errors import NotFound
 from pitwall.api.reads import Reads, Stored
+from pitwall.api.shapes import Shape
 from pitwall.documents import paths
 from pitwall.documents.live import TowerDocument
 
@@ -21,6 +22,18 @@ MAX_DELAY_S = 120
 DELAY_STEP_S = 5
 CLOCK = "PITWALL_CLOCK"
 """Key in the app's config of the clock that `?delay=` reckons by."""
+
+TOWER = Shape(
+    TowerDocument,
+    results=[
+        f"lines.{key}"
+        for key in (
+            *("position", "gapToLeaderMs", "intervalMs", "lapsDown", "intervalLaps", "laps"),
+            *("lastLapBest", "sector1Best", "sector2Best", "sector3Best"),
+            *("retired", "stopped", "knockedOut", "inDropZone"),
+        )
+    ],
+)
 
 Clock = Callable[[], datetime]
 
@@ -39,19 +52,20 @@ def wall_clock() -> datetime:
             parameters.whole_number(0, MAX_DELAY_S, DELAY_STEP_S, default=0),
             "seconds by which a viewer's picture is behind the feed: the newest tower of that age or older",
             30,
-        )
+        ),
+        **lists.one(TOWER),
     },
-    answers=TowerDocument,
+    answers=TOWER.schema,
     problems=(NotFound,),
 )
 def live(key: str) -> Answer:
-    """One line a car, by racing number."""
+    """One line a car, by racing number. Reads one document; with `delay` at most three."""
     [tower] = reads.current().get(paths.live(sessions.checked(key), "timing"))
     if tower is None:
         raise NotFound(f"Session {key!r} does not exist or has no tower yet.")
     clock: Clock = current_app.config[CLOCK]
     shown = _as_it_was(reads.current(), key, tower, timedelta(seconds=given().get("delay", 0)), clock)
-    return caching.answer(lambda: long_names.tower(shown.fields), [shown], max_age=caching.LIVE_S)
+    return lists.answer_one(long_names.tower(shown.fields), shown, TOWER, given(), max_age=caching.LIVE_S)
 
 
 def _as_it_was(reads: Reads, key: str, tower: Stored, delay: timedelta, clock: Clock) -> Stored:

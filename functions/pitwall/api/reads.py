@@ -56,12 +56,19 @@ class Reads:
         where: Sequence[tuple[str, Comparison, Any]] = (),
         order_by: str | None = None,
         descending: bool = False,
+        after: tuple[Any, str] | None = None,
         only: Sequence[str] = (),
     ) -> list[Stored]:
         """Up to `limit` documents of a collection; see Database.query. One that finds nothing is billed as a read."""
         found = _persistently(
             lambda: self._database().query(
-                collection, where=where, order_by=order_by, descending=descending, limit=limit, only=only
+                collection,
+                where=where,
+                order_by=order_by,
+                descending=descending,
+                after=after,
+                limit=limit,
+                only=only,
             )
         )
         self.count += max(len(found), 1)

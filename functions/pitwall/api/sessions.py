@@ -1,18 +1,19 @@
-"""`/sessions/current` and `/sessions/{id}`."""
+"""`/sessions`, `/sessions/current` and `/sessions/{id}`."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from flask import Blueprint, url_for
 from msgspec import Meta
 
-from pitwall.api import caching, parameters, reads
+from pitwall.api import caching, lists, parameters, reads
 from pitwall.api.caching import Answer
-from pitwall.api.description import Parameter, described, given
+from pitwall.api.description import ListOf, Parameter, described, given
 from pitwall.api.errors import NoSession, NotFound
 from pitwall.api.reads import Reads, Stored
+from pitwall.api.shapes import Shape
 from pitwall.documents import paths
 from pitwall.documents.session import SessionDocument
 
@@ -36,18 +37,65 @@ class Session(SessionDocument, kw_only=True):
     session_key: Annotated[str, Meta(description="id of the session")]
 
 
+SESSION = Shape(Session, results=("qualifying.cutOffMs",))
+
+FILTERS = {
+    "year": Parameter(parameters.year, "only sessions of this season", 2025),
+    "series": Parameter(parameters.series, "only sessions of this series", "f1"),
+    "type": Parameter(parameters.matching(r"[A-Za-z][A-Za-z -]{0,31}", "a type such as Race"), "only this one", "Race"),
+    "status": Parameter(
+        parameters.matching(r"[A-Za-z]{1,32}", "a status such as Started"), "only this one", "Finalised"
+    ),
+}
+"""What sessions are found by, as it is stored. Each has an index with `at`; Firestore merges those of several."""
+
+
+@routes.get("/sessions")
+@caching.kept
+@described(
+    "Sessions, newest first",
+    query={**FILTERS, **lists.paged(SESSION)},
+    answers=ListOf(SESSION.schema),
+    content_types=lists.CONTENT_TYPES,
+)
+def listed() -> Answer:
+    """By their last change in the feed's own time, so that a session that runs comes first and a correction moves none.
+
+    Reads a document a session, one more to know whether there are more.
+    """
+    where: Any = [(name, "==", given()[name]) for name in FILTERS if name in given()]
+    this_list = ("sessions", *where)
+    limit = given().get("limit", lists.DEFAULT_LIMIT)
+    after = lists.after_place(given(), this_list, tuple[datetime, str])
+    if after is not None:
+        after = (after[0], paths.session(checked(after[1])))
+    found = reads.current().query(
+        paths.SESSIONS, where=where, order_by="at", descending=True, after=after, limit=limit + 1
+    )
+    shown, last = found[:limit], found[limit - 1] if len(found) > limit else None
+    return lists.answer(
+        lambda: map(_body, shown),
+        shown,
+        SESSION,
+        given(),
+        max_age=caching.CURRENT_S,
+        more_after=None if last is None else (last.fields["at"], last.id),
+        this_list=this_list,
+    )
+
+
 @routes.get("/sessions/current")
 @caching.kept
 @described(
     "The live session, else the most recent",
-    query={"series": Parameter(parameters.series, "only sessions of this series", "f1")},
-    answers=Session,
+    query={"series": FILTERS["series"], **lists.one(SESSION)},
+    answers=SESSION.schema,
     problems=(NoSession,),
 )
 def current() -> Answer:
     """The session that changed last in the feed's own time; if that is over, another feed's that still runs beside it.
 
-    `Content-Location` has the address of that session.
+    `Content-Location` has the address of that session. Reads one document, or those of the sessions that ran together.
     """
     series = given().get("series")
     session = _current(reads.current(), series)
@@ -55,22 +103,23 @@ def current() -> Answer:
         wanted = f" of the series {series!r}" if series else ""
         raise NoSession(f"There is no session{wanted} yet.")
     location = url_for(".session", key=session.id)
-    return caching.answer(
-        lambda: _body(session),
-        [session],
+    return lists.answer_one(
+        _body(session),
+        session,
+        SESSION,
+        given(),
         max_age=caching.CURRENT_S,
-        parameters=given(),
         headers={"Content-Location": location},
     )
 
 
 @routes.get("/sessions/<key>")
 @caching.kept
-@described("One session", answers=Session, problems=(NotFound,))
+@described("One session", query=lists.one(SESSION), answers=SESSION.schema, problems=(NotFound,))
 def session(key: str) -> Answer:
-    """What it is, and how it stands."""
+    """What it is, and how it stands. Reads one document."""
     found = existing(reads.current(), key)
-    return caching.answer(lambda: _body(found), [found], max_age=caching.session_max_age(found))
+    return lists.answer_one(_body(found), found, SESSION, given(), max_age=caching.session_max_age(found))
 
 
 def existing(reads: Reads, key: str) -> Stored:

@@ -197,12 +197,15 @@ class Database:
         where: Sequence[tuple[str, Comparison, Any]] = (),
         order_by: str | None = None,
         descending: bool = False,
+        after: tuple[Any, str] | None = None,
         limit: int | None,
         only: Sequence[str] = (),
     ) -> list[tuple[str, dict[str, Any]]]:
         """Path and fields of up to `limit` documents of a collection, as `sessions/9845/laps`; None for all of them.
 
         where: fields, comparisons and values that all have to hold. only: paths of the fields that are read, else all.
+        after: value of `order_by` and path of a document, there or not, behind which to begin; of documents with the
+        same value those behind it in the order of their ids.
         A document without the field `order_by` is not found. Raises Unavailable.
         """
         query = types.StructuredQuery(from_=[{"collection_id": collection.rpartition("/")[2]}], limit=limit)
@@ -210,12 +213,10 @@ class Database:
             query.where = _all_of(where)
         if order_by:
             direction = types.StructuredQuery.Direction
-            query.order_by = [
-                {
-                    "field": {"field_path": order_by},
-                    "direction": direction.DESCENDING if descending else direction.ASCENDING,
-                }
-            ]
+            towards = direction.DESCENDING if descending else direction.ASCENDING
+            query.order_by = [{"field": {"field_path": name}, "direction": towards} for name in (order_by, "__name__")]
+            if after is not None:
+                query.start_at = self._behind(*after)
         if only:
             query.select = {"fields": [{"field_path": field} for field in only]}
         parent = f"{self._root}{collection}".rpartition("/")[0]
@@ -235,6 +236,11 @@ class Database:
             raise Unavailable(str(no)) from None
         self._reads += max(1, len(found))
         return found
+
+    def _behind(self, value: Any, path: str) -> types.Cursor:
+        place = types.Value()
+        _encode(value, types.Value.pb(place))
+        return types.Cursor(values=[place, types.Value(reference_value=self._root + path)], before=False)
 
 
 def _all_of(conditions: Sequence[tuple[str, Comparison, Any]]) -> types.StructuredQuery.Filter:
