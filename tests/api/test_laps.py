@@ -207,3 +207,67 @@ def test_a_page_reads_its_laps_the_session_and_one_more(
 ):
     page(api, limit=5)
     assert '"firestoreReads":7' in capsys.readouterr().out
+
+
+def of_driver(api: httpx.Client, driver: str, **query: str | int) -> dict[str, Any]:
+    response = api.get(f"/api/sessions/9845/drivers/{driver}/laps", params=query)
+    assert response.status_code == 200, response.text
+    body: dict[str, Any] = response.json()
+    return body
+
+
+@pytest.mark.parametrize("driver", ["7A", "7a", "KAR", "kar"])
+def test_laps_of_a_driver_are_those_he_completed(race: Stored, api: httpx.Client, driver: str):
+    body = of_driver(api, driver)
+    assert [(lap["lap"], lap["racingNumber"], lap["lapTimeMs"]) for lap in body["items"]] == [
+        (n, "7A", 95_000 + n) for n in range(1, RETIRED_AFTER + 1)
+    ]
+    assert set(body["items"][0]) == {"at", "lap", "lapTimeMs", "racingNumber", "v", "writtenAt"}
+
+
+@pytest.mark.parametrize("limit", [1, 3, 7])
+def test_pages_of_a_drivers_laps_join(race: Stored, api: httpx.Client, limit: int):
+    body = of_driver(api, "44", limit=limit, **{"from": 2, "to": 11})
+    joined = numbers(body)
+    while "nextCursor" in body:
+        body = of_driver(api, "44", limit=limit, cursor=body["nextCursor"], **{"from": 2, "to": 11})
+        joined += numbers(body)
+    assert joined == list(range(2, 12))
+
+
+@pytest.mark.parametrize("path", ["9846/drivers/44/laps", "9845/drivers/99/laps", "9845/drivers/NOB/laps"])
+def test_laps_of_a_driver_who_is_not_there_are_not_found(race: Stored, api: httpx.Client, path: str):
+    response = api.get(f"/api/sessions/{path}")
+    assert response.status_code == 404
+    assert problem_name(response) == "not-found"
+
+
+def test_a_driver_without_laps_is_there_with_none(race: Stored, api: httpx.Client):
+    race({"sessions/9845/drivers/3": msgspec.structs.replace(DRIVER, racing_number="3", tla="RIC")})
+    assert of_driver(api, "RIC") == {"items": []}
+
+
+def test_a_cursor_of_the_laps_of_all_is_none_of_a_drivers(race: Stored, api: httpx.Client):
+    cursor = page(api, driver="44", limit=5)["nextCursor"]
+    response = api.get("/api/sessions/9845/drivers/44/laps", params={"cursor": cursor})
+    assert problem(response)["parameter"] == "cursor"
+
+
+def test_positions_are_places_and_gaps_at_the_end_of_each_lap(race: Stored, api: httpx.Client):
+    race(
+        {
+            "sessions/9845/laps/2": LapDocument(
+                at=NOW, lap=2, drivers={"44": LAP, "7A": Lap(position=20, laps_down=1), "3": Lap(lap_time_ms=1)}
+            )
+        }
+    )
+    items = api.get("/api/sessions/9845/positions?from=2&to=3").json()["items"]
+    assert [item["lap"] for item in items] == [2, 3]
+    assert items[0]["drivers"] == {
+        "44": {"position": 2, "gapToLeaderMs": 1_534},
+        "7A": {"position": 20, "lapsDown": 1},
+    }
+    assert items[1]["drivers"] == {"44": {"position": 2, "gapToLeaderMs": 1_534}}
+    one = api.get("/api/sessions/9845/positions?from=2&limit=1&driver=KAR").json()
+    assert [item["drivers"] for item in one["items"]] == [{"7A": {"position": 20, "lapsDown": 1}}]
+    assert "nextCursor" in one

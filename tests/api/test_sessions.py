@@ -1,4 +1,4 @@
-"""`/sessions/{id}` and which session is the current one."""
+"""`/sessions/{id}`, which session is the current one, and the list of all."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import httpx
 import msgspec
 import pytest
 
+from pitwall.api.pages import cursor
 from pitwall.documents.session import SessionDocument
-from tests.api.conftest import NOW, Stored, before, problem_name
+from tests.api.conftest import NOW, Stored, before, problem, problem_name
 from tests.documents.examples import SESSION
 
 
@@ -108,3 +109,149 @@ def test_a_running_session_costs_current_one_read(store: Stored, api: httpx.Clie
     store({"sessions/9845": session("Started", NOW)})
     current(api)
     assert '"firestoreReads":1' in capsys.readouterr().out
+
+
+def listed(api: httpx.Client, **query: str | int) -> dict[str, Any]:
+    response = api.get("/api/sessions", params=query)
+    assert response.status_code == 200, response.text
+    body: dict[str, Any] = response.json()
+    return body
+
+
+def keys(body: dict[str, Any]) -> list[str]:
+    return [item["sessionKey"] for item in body["items"]]
+
+
+def walk(api: httpx.Client, **query: str | int) -> list[str]:
+    """The keys of every page of the list, joined."""
+    body = listed(api, **query)
+    joined = keys(body)
+    while "nextCursor" in body:
+        body = listed(api, **query, cursor=body["nextCursor"])
+        joined += keys(body)
+    return joined
+
+
+@pytest.fixture
+def seasons(store: Stored) -> Stored:
+    """Six sessions an hour apart, the newest first; two changed at the same instant."""
+    told: list[tuple[str, dict[str, Any]]] = [
+        ("kart-1", {"series": "kart", "type": "Race", "status": "Started", "year": 2025}),
+        ("9850", {"type": "Race", "status": "Ends", "year": 2025}),
+        ("9849", {"type": "Qualifying", "status": "Ends", "year": 2025}),
+        ("9848", {"type": "Race", "status": "Finalised", "year": 2025}),
+        ("9700", {"type": "Race", "status": "Ends", "year": 2024}),
+        ("9699", {"type": msgspec.UNSET, "status": "Ends", "year": msgspec.UNSET}),
+    ]
+    at = [before(0), before(3_600), before(7_200), before(7_200), before(9_000), before(9_999)]
+    store(
+        {
+            f"sessions/{key}": msgspec.structs.replace(SESSION, at=instant, **fields)
+            for (key, fields), instant in zip(told, at, strict=True)
+        }
+    )
+    return store
+
+
+def test_sessions_come_newest_first(seasons: Stored, api: httpx.Client):
+    assert keys(listed(api)) == ["kart-1", "9850", "9849", "9848", "9700", "9699"]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"year": 2025}, ["kart-1", "9850", "9849", "9848"]),
+        ({"series": "f1"}, ["9850", "9849", "9848", "9700", "9699"]),
+        ({"type": "Race"}, ["kart-1", "9850", "9848", "9700"]),
+        ({"status": "Ends"}, ["9850", "9849", "9700", "9699"]),
+        ({"year": 2025, "series": "f1", "type": "Race", "status": "Ends"}, ["9850"]),
+        ({"year": 2026}, []),
+        ({"series": "nascar"}, []),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("limit", [1, 50])
+def test_sessions_are_filtered(seasons: Stored, api: httpx.Client, query: dict[str, Any], found: list[str], limit: int):
+    assert walk(api, **query, limit=limit) == found
+
+
+def test_an_empty_database_has_an_empty_list(api: httpx.Client):
+    assert listed(api) == {"items": []}
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 5, 6, 7])
+def test_pages_of_sessions_join_to_the_whole_list(seasons: Stored, api: httpx.Client, limit: int):
+    assert walk(api, limit=limit) == ["kart-1", "9850", "9849", "9848", "9700", "9699"]
+
+
+def test_a_page_goes_on_where_it_ended_while_sessions_are_added_and_a_running_one_changes(
+    seasons: Stored, api: httpx.Client
+):
+    cursor = listed(api, limit=3)["nextCursor"]
+    later = NOW + timedelta(minutes=5)
+    seasons({"sessions/9851": session("Started", later), "sessions/kart-1": session("Started", later, "kart")})
+    assert keys(listed(api, cursor=cursor)) == ["9848", "9700", "9699"]
+    seasons({"sessions/9849": session("Ends", later)})
+    assert keys(listed(api, cursor=cursor)) == ["9848", "9700", "9699"]
+
+
+def test_a_page_goes_on_behind_a_session_that_is_gone(seasons: Stored, api: httpx.Client):
+    cursor = listed(api, limit=3)["nextCursor"]
+    seasons.client.document("sessions/9849").delete()
+    assert keys(listed(api, cursor=cursor)) == ["9848", "9700", "9699"]
+
+
+def test_sessions_by_the_hundred_that_changed_at_one_instant_are_all_found(store: Stored, api: httpx.Client):
+    store({f"sessions/{key}": SESSION for key in range(1000, 1120)})
+    assert sorted(walk(api, limit=50)) == [str(key) for key in range(1000, 1120)]
+
+
+@pytest.mark.parametrize("change", [{"year": 2025}, {"series": "f1"}, {"status": "Ends"}], ids=str)
+def test_a_cursor_of_another_list_of_sessions_is_refused(seasons: Stored, api: httpx.Client, change: dict[str, Any]):
+    cursor = listed(api, limit=1)["nextCursor"]
+    response = api.get("/api/sessions", params={"cursor": cursor, **change})
+    assert problem(response)["parameter"] == "cursor"
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [
+        ("year=25", "year"),
+        ("year=2025.0", "year"),
+        ("year=%D9%A1", "year"),
+        ("series=", "series"),
+        ("series=../f1", "series"),
+        ("type=%00", "type"),
+        ("type=" + "R" * 40, "type"),
+        ("status=Ends%0A", "status"),
+        ("limit=1000", "limit"),
+        ("cursor=null", "cursor"),
+        ("driver=44", "driver"),
+    ],
+)
+def test_what_sessions_cannot_be_found_by_is_refused_by_name(api: httpx.Client, query: str, parameter: str):
+    response = api.get(f"/api/sessions?{query}")
+    assert response.status_code == 400
+    assert problem(response)["parameter"] == parameter
+
+
+@pytest.mark.parametrize("after", [(NOW, ""), (NOW, "a/b"), (NOW, ".."), (NOW, "x" * 200), (5, "9845"), NOW])
+def test_a_cursor_that_was_made_up_leads_nowhere(seasons: Stored, api: httpx.Client, after: Any):
+    response = api.get("/api/sessions", params={"cursor": cursor(after, ("sessions",))})
+    assert response.status_code == 400
+    assert problem(response)["parameter"] == "cursor"
+
+
+@pytest.mark.parametrize(("query", "reads"), [("limit=2", 3), ("limit=6", 6), ("year=2024", 1), ("year=1999", 1)])
+def test_a_page_of_sessions_reads_them_and_one_more(
+    seasons: Stored, api: httpx.Client, capsys: pytest.CaptureFixture[str], query: str, reads: int
+):
+    api.get(f"/api/sessions?{query}")
+    assert f'"firestoreReads":{reads}' in capsys.readouterr().out
+
+
+def test_the_list_of_sessions_is_kept_as_long_as_the_current_one(seasons: Stored, api: httpx.Client):
+    assert (
+        api.get("/api/v1/sessions").headers["cache-control"]
+        == api.get("/api/sessions/current").headers["cache-control"]
+    )

@@ -11,7 +11,7 @@ from msgspec import Meta
 from pitwall.api import caching, lists, parameters, reads
 from pitwall.api.caching import Answer
 from pitwall.api.description import ListOf, Parameter, described, given
-from pitwall.api.errors import NoSession, NotFound
+from pitwall.api.errors import BadRequest, NoSession, NotFound
 from pitwall.api.reads import Reads, Stored
 from pitwall.api.shapes import Shape
 from pitwall.documents import paths
@@ -68,7 +68,10 @@ def listed() -> Answer:
     limit = given().get("limit", lists.DEFAULT_LIMIT)
     after = lists.after_place(given(), this_list, tuple[datetime, str])
     if after is not None:
-        after = (after[0], paths.session(checked(after[1])))
+        at, key = after
+        if not paths.valid_id(key):
+            raise BadRequest("cursor", "Parameter 'cursor' is no cursor of this list.")
+        after = (at, paths.session(key))
     found = reads.current().query(
         paths.SESSIONS, where=where, order_by="at", descending=True, after=after, limit=limit + 1
     )

@@ -35,7 +35,7 @@ class Shape:
 
     def __init__(self, *types: type[msgspec.Struct], results: Collection[str] = (), rows: str = "") -> None:
         self._types = types
-        self._results = results
+        self.results = results
         self.rows = rows
 
     @cached_property
@@ -71,7 +71,7 @@ class Shape:
             source = source.removeprefix(".")
             if (
                 (texts or source == leaf)
-                and (results or not _within(source, self._results))
+                and (results or not _within(source, self.results))
                 and (not fields or _within(source, fields))
             ):
                 chosen.add(leaf)

@@ -1,0 +1,28 @@
+"""What the API finds documents by has an index. The emulator needs none, so nothing else would tell."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pitwall.api import sessions
+
+ROOT = Path(__file__).parents[2]
+INDEXES = {
+    (index["collectionGroup"], *((field["fieldPath"], field["order"]) for field in index["fields"]))
+    for index in json.loads((ROOT / "firestore.indexes.json").read_text(encoding="utf-8"))["indexes"]
+}
+
+
+@pytest.mark.parametrize("name", sessions.FILTERS)
+def test_whatever_sessions_are_found_by_has_an_index_in_their_order(name: str):
+    assert ("sessions", (name, "ASCENDING"), ("at", "DESCENDING")) in INDEXES
+
+
+@pytest.mark.parametrize(
+    ("collection", "field"), [("raceControl", "flag"), ("raceControl", "category"), ("teamRadio", "racingNumber")]
+)
+def test_whatever_a_series_is_found_by_has_an_index_in_its_order(collection: str, field: str):
+    assert (collection, (field, "ASCENDING"), ("n", "ASCENDING")) in INDEXES
