@@ -14,7 +14,23 @@ from flask import Flask, Request, Response, g, request
 from flask_cors import CORS
 from werkzeug.wrappers import Response as WsgiResponse
 
-from pitwall.api import access, caching, drivers, errors, firebase, keys, laps, limits, live, private, sessions, users
+from pitwall.api import (
+    access,
+    caching,
+    drivers,
+    errors,
+    firebase,
+    keys,
+    laps,
+    limits,
+    live,
+    private,
+    seasons,
+    series,
+    sessions,
+    stints,
+    users,
+)
 from pitwall.api.firebase import Firebase
 from pitwall.api.hot import Hot, Seconds
 from pitwall.api.reads import Reads
@@ -25,7 +41,7 @@ from pitwall.settings import Settings
 PREFIXES = {"api": "/api", "v1": "/api/v1"}
 """Where the routes are: `/api/v1` is an alias of `/api`."""
 
-RESOURCES = (sessions, laps, drivers, live, users, keys)
+RESOURCES = (sessions, laps, drivers, live, series, stints, seasons, users, keys)
 TIMEOUT_S = 4.0
 """Seconds one read of Firestore may take."""
 
@@ -54,7 +70,7 @@ def create_app(settings: Settings, clock: live.Clock = live.wall_clock, seconds:
             origins=origins,
             methods=["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"],
             allow_headers=["Content-Type", "If-None-Match", *access.CREDENTIALS],
-            expose_headers=["ETag", "Content-Location", "RateLimit", "RateLimit-Policy", "Retry-After"],
+            expose_headers=["ETag", "Content-Location", "Link", "RateLimit", "RateLimit-Policy", "Retry-After"],
             send_wildcard=True,
             max_age=3600,
         )
