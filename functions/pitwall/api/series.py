@@ -29,8 +29,8 @@ WEATHER = Shape(WeatherDocument)
 TRACK_STATUS = Shape(TrackStatusDocument)
 TEAM_RADIO = Shape(TeamRadioDocument)
 
-_NAMES_A_CAR = re.compile(r"\bCARS? [0-9]|[0-9] \([A-Z]{3}\)")
-"""In a message of race control, as in "CAR 27 (HUL) STOPPED AT TURN 5" or "CARS 30 (LAW) AND 87 (BEA) NOTED"."""
+_NAMES_A_CAR = re.compile(r"\bCARS? [0-9]|[0-9] \([A-Z]{3}\)|\bLAPPED CARS\b")
+"""In a message of race control: "CAR 27 (HUL) STOPPED AT TURN 5", "LAPPED CARS MAY NOW OVERTAKE - 2,9,10,20,28"."""
 
 
 @routes.get("/sessions/<key>/raceControl")
