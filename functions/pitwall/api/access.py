@@ -16,6 +16,7 @@ from pitwall.api import firebase, keys
 from pitwall.api.caller import Caller
 from pitwall.api.errors import Forbidden, Unauthenticated
 from pitwall.api.firebase import Role
+from pitwall.api.hot import Seconds
 from pitwall.settings import Settings
 
 APP_CHECK = "X-Firebase-AppCheck"
@@ -88,12 +89,15 @@ def shapes(app: Flask) -> Iterator[str]:
             yield shape(method, rule.rule)
 
 
-def enforce(app: Flask, settings: Settings) -> None:
-    """Has `app` refuse whoever may not. Raises ValueError for a route that is not in the table."""
+def enforce(app: Flask, settings: Settings, seconds: Seconds) -> None:
+    """Has `app` refuse whoever may not. Raises ValueError for a route that is not in the table.
+
+    seconds: the clock by which the instance keeps what it has read of API keys.
+    """
     unlisted = sorted(set(shapes(app)) - set(_BY_SHAPE))
     if unlisted:
         raise ValueError(f"who may use {', '.join(unlisted)}? pitwall.api.access has to say it")
-    gate = _Gate(settings)
+    gate = _Gate(settings, keys.Known(seconds))
 
     @app.before_request
     def admit() -> None:
@@ -116,10 +120,10 @@ def _for_who_asked_alone(response: Response) -> Response:
 class _Gate:
     """Who is let in, by the settings of an app."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, known: keys.Known) -> None:
         self._public = settings.public
         self._app_check = settings.app_check
-        self._keys = keys.Known()
+        self._keys = known
 
     def admit(self, access: Access) -> Caller:
         """Who asks the current request. Raises Unauthenticated, Forbidden, and what says that nobody could be asked."""

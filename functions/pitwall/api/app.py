@@ -76,7 +76,7 @@ def create_app(settings: Settings, clock: live.Clock = live.wall_clock, seconds:
         )
     _follow_requests(app, settings)
     limits.enforce(app, settings)
-    access.enforce(app, settings)
+    access.enforce(app, settings, seconds)
     return app
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -26,6 +24,7 @@ from pitwall.api import private
 from pitwall.api.caller import caller
 from pitwall.api.description import ListOf, described
 from pitwall.api.errors import NotFound, TooLarge, Unauthenticated, WrongContentType
+from pitwall.api.hot import Seconds
 from pitwall.documents import paths
 from pitwall.documents.api_key import ApiKeyDocument, KeyName
 from pitwall.documents.base import Fields
@@ -53,7 +52,7 @@ _REFUSED = "There is no such API key, or it was revoked."
 class Known:
     """What an instance has read of keys, for a short while: whether each is good. seconds: a clock that only grows."""
 
-    def __init__(self, seconds: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, seconds: Seconds) -> None:
         self._lock = Lock()
         self._good: TTLCache[str, bool] = TTLCache(MOST_KNOWN, KNOWN_S, seconds)
 
