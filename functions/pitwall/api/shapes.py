@@ -62,7 +62,7 @@ class Shape:
 
         None for items as they are stored, with keys that this version does not know.
         """
-        fields = tuple(fields)
+        fields = frozenset(fields)
         if not fields and not texts and results:
             return None
         chosen = set()
