@@ -40,7 +40,7 @@ AGE_TOLERANCE: Final = 2
 """Laps. Outside a race the feed counts no lap that ended in the pits, and begins at 0 while a set is UNKNOWN."""
 LANE_TOLERANCE_MS: Final = 150
 """The time in the pit lane is told twice, once in tenths of a second, or can be had from its ends."""
-START_TOLERANCE_MS: Final = 1_000
+START_TOLERANCE_MS: Final = 3_000
 """Lap 1 is timed from the start; where that fell into a gap, SessionData tells when it was."""
 
 

@@ -65,6 +65,25 @@ def test_a_real_session_with_a_hole_differs_only_in_what_the_gap_names(recording
     assert differences(clean, got) == []
 
 
+@pytest.mark.parametrize("name", ["2025-qatar-sprint.txt.gz", "2025-sao-paulo-sprint.txt.gz"])
+def test_a_start_nobody_heard_of_begins_lap_1_all_the_same(recordings: Path, name: str) -> None:
+    """With SessionData, which says when it was, and without; cars in the pits before it came in on no lap."""
+    messages = list(open_recording(recordings / name).messages())
+    started = next(
+        i for i, told in enumerate(messages) if told.topic == "SessionStatus" and told.data["Status"] == "Started"
+    )
+    messages = messages[: started + 9_000]
+    clean = played(messages)[1]
+    for begins_s in (-30, -10, 0):
+        since = next(i for i, message in enumerate(messages) if message.at >= messages[started].at + begins_s * 1000)
+        for seconds in (40, 120):
+            missed = hole(messages, since, seconds)
+            assert missed is not None
+            got = played(with_holes(messages, [missed]))[1]
+            assert differences(clean, got) == []
+            assert any(path.endswith("/laps/1") for path in got)
+
+
 def test_what_a_car_does_after_the_flag_is_of_no_lap() -> None:
     """Holes about the end: the last lap's time is told before its crossing, then the cars come in, on no lap."""
     messages = [Message(sent.topic, sent.payload, sent.at) for sent in for_minutes(60, 7, telemetry=False)]

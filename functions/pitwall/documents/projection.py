@@ -15,7 +15,7 @@ from pitwall.documents import drivers, live, paths
 from pitwall.documents import session as documents
 from pitwall.documents.base import SCHEMA_VERSION, Document, Fields
 from pitwall.documents.encoding import instant
-from pitwall.timing import change, gaps, stints
+from pitwall.timing import change, stints
 from pitwall.timing.bests import best
 from pitwall.timing.change import Change
 from pitwall.timing.laps import laps_completed
@@ -466,7 +466,7 @@ def _lap_of(state: SessionState, car: Car, lap: Lap) -> drivers.Lap:
         deleted_reason=_set(lap.deleted_reason if lap.deleted else None),
         started_at=UNSET if lap.started_at is None else instant(lap.started_at),
         ended_at=UNSET if lap.ended_at is None else instant(lap.ended_at),
-        missed=True if gaps.incomplete(lap, state.rules.race) else UNSET,
+        missed=True if state.incomplete(lap) else UNSET,
         time_source=UNSET if lap.time is None else _source(lap),
     )
 

@@ -41,7 +41,7 @@ def schema_of(kind: Kind) -> dict[str, Any]:
     definitions: dict[str, Any] = schema.pop("$defs")
     for definition in definitions.values():
         for name, key in definition.get("properties", {}).items():
-            _complete(name, key)
+            complete(name, key)
     document = definitions.pop(kind.type.__name__)
     document["required"] = [*document["required"], "v", "writtenAt"]
     return {
@@ -53,7 +53,7 @@ def schema_of(kind: Kind) -> dict[str, Any]:
     }
 
 
-def _complete(name: str, key: dict[str, Any]) -> None:
+def complete(name: str, key: dict[str, Any]) -> None:
     """Adds what follows from a key's name and format."""
     long_name = key.get("x-longName", name)
     for ending, unit in _UNITS.items():

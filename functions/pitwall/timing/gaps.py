@@ -65,8 +65,11 @@ def _first(lap: Lap, race: bool) -> bool:
     return race and lap.number == 1
 
 
-def incomplete(lap: Lap, race: bool) -> bool:
-    """Whether a lap a gap fell into lacks something, or has what is not certain."""
+def incomplete(lap: Lap, race: bool, begun_unseen: bool) -> bool:
+    """Whether a lap a gap fell into lacks something, or has what is not certain.
+
+    begun_unseen: it began in a gap. The first of a race is timed from then.
+    """
     if not lap.gaps:
         return False
     behind = lap.position is not None and (lap.position == 1 or lap.gap_ms is not None or lap.laps_down is not None)
@@ -74,7 +77,7 @@ def incomplete(lap: Lap, race: bool) -> bool:
     if lap.lost or lap.doubtful or lap.time is None or lap.started_at is None or not placed:
         return True
     if _first(lap, race):
-        return None in lap.sectors[1:]
+        return None in lap.sectors[1:] or begun_unseen
     return lap.time_source != "feed" or not _adds_up(lap.sectors, lap.time)
 
 
@@ -100,6 +103,8 @@ def resume(
         laps.begin(car, 1, rules.started_at if rules.race else None)
     if counter is None or car.open is None or (rules.race and (car.flagged or not rules.running)):
         car.counter = counter if counter is not None else car.counter
+        if car.open is not None and rules.running and not car.flagged:
+            mark(car.open, away.n)
         _only_pits(car, merged, away, rules)
         _take_stints(car, told, rules)
         return touched
@@ -450,6 +455,8 @@ def _only_pits(car: Car, merged: Mapping[str, Any], away: Away, rules: LapRules)
         car.visits.append(PitVisit(in_at=away.at, stint=car.stint, part=part, in_unseen=True))
     elif car.in_pit and not now and car.visits and car.visits[-1].out_at is None:
         car.visits[-1].out_at, car.visits[-1].out_unseen = away.at, True
+        if car.open is not None and rules.race and rules.running:
+            car.visits[-1].out_lap = _out_on(car.open.number, away, rules)
     car.in_pit = now
 
 
@@ -474,12 +481,12 @@ def _visits(
     if was_in and (not now_in or stops > 0 or now > first):
         if not car.visits or car.visits[-1].out_at is not None:
             car.visits.append(PitVisit(stint=first))  # it was in the pits from the beginning
-        elif car.visits[-1].lap is None and numbers and (rules.race or not car.lap_in_lane):
+        elif car.visits[-1].lap is None and numbers and _on_a_lap(car.visits[-1], begun, car, away, rules):
             car.visits[-1].lap = begun  # the lap it came in on had not ended yet
             car.laps[begun].pit_in = True
         visit = car.visits[-1]
         visit.out_at, visit.out_unseen = away.at, True
-        visit.out_lap = visit.lap + 1 if visit.lap is not None and visit.lap >= begun else begun
+        visit.out_lap = visit.lap + 1 if visit.lap is not None and visit.lap >= begun else _out_on(begun, away, rules)
         made.append(visit)
     for index in range(first, now):
         came_in = _last_on(numbers, spread, index)
@@ -516,6 +523,19 @@ def _visits(
     if spread is not None and (now > first or not made or now_in):
         _fit(car, numbers, spread)
     car.in_pit, car.stint = now_in, now
+
+
+def _on_a_lap(visit: PitVisit, lap: int, car: Car, away: Away, rules: LapRules) -> bool:
+    """Whether a car that was in the pits had come in on the lap it was on: not before the start, nor at a lap's end."""
+    if not rules.race:
+        return not car.lap_in_lane
+    return lap > 1 or (visit.in_at or 0) > (rules.started_at if rules.started_at is not None else away.at)
+
+
+def _out_on(lap: int, away: Away, rules: LapRules) -> int | None:
+    """The lap on which a car left the pits that had not come in on it. Before the start it only went to the grid."""
+    before_start = rules.race and lap == 1 and (rules.started_at is None or away.since < rules.started_at)
+    return None if before_start else lap
 
 
 def _just_out(car: Car, away: Away) -> bool:

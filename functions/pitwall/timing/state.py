@@ -440,7 +440,7 @@ class SessionState:
 
     def _session_data(self, payload: dict[str, Any], message: Message) -> None:
         delta = self._merge("SessionData", payload, message)
-        topics, away = self.data.topics, self.data.away is not None
+        topics, away = self.data.topics, self.data.away
         told = dict(items(topics["SessionData"].get("StatusSeries")))
         for index, _ in items(delta.get("StatusSeries")):
             item = told.get(index)
@@ -451,7 +451,10 @@ class SessionState:
                 self.data.status_delay = max(0, min(message.at - since, MAX_STATUS_DELAY_MS))
             # A snapshot tells the statuses before it, each with its instant; else the topics of their own come too.
             at = since if since is not None and message.snapshot else message.at
-            missed = since + self.data.status_delay if since is not None and message.snapshot and away else None
+            missed = None
+            if since is not None and message.snapshot and away is not None:
+                # Told after the last message before the gap.
+                missed = max(since + self.data.status_delay, self.data.gaps[away].started_at + 1)
             status, track = text(item.get("SessionStatus")), text(item.get("TrackStatus"))
             if status is not None and "SessionStatus" not in topics:
                 self._new_status(status, at, told=not message.snapshot or self.data.started_at is None)
@@ -480,12 +483,14 @@ class SessionState:
         self._note(change.SESSION_STATUS, len(data.session_status) - 1)
         self._note(change.SESSION)
         if status == "Started":
-            if told and self._is_the_start(before):
-                data.started_at = at
+            # One that fell into a gap is told by the snapshot: when it was is not known.
+            unseen = not told and data.away is not None and before == "Inactive"
+            if (told or unseen) and self._is_the_start(before):
+                data.started_at = at if told else None
                 for car in data.cars.values() if self.rules.race else ():
                     # Whatever was counted on the way to the grid was no lap.
                     car.counter = car.joined_at = car.ran_back = None
-                    laps.begin(car, 1, at)
+                    laps.begin(car, 1, data.started_at)
             data.finished_at = None
         elif status in OVER and data.finished_at is None:
             data.finished_at = at
@@ -734,6 +739,10 @@ class SessionState:
             self._note(change.TYRES)
             self._note(change.DRIVER, car.number)
 
+    def incomplete(self, lap: Lap) -> bool:
+        """Whether a lap lacks something because of a gap, or has what is not certain."""
+        return gaps.incomplete(lap, self.rules.race, self._gap_at(lap.started_at) is not None)
+
     def gap_laps(self, number: int) -> dict[str, list[int]]:
         """Laps that lack something the feed did not send again after gap `number`, by car."""
         found: dict[str, list[int]] = {}
@@ -741,7 +750,7 @@ class SessionState:
             told = [
                 lap.number
                 for lap in car.laps.values()
-                if number in lap.gaps and lap.number in car.told and gaps.incomplete(lap, self.rules.race)
+                if number in lap.gaps and lap.number in car.told and self.incomplete(lap)
             ]
             under_way = car.open
             if under_way is not None and number in under_way.gaps and under_way.number not in car.laps:
