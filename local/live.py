@@ -16,16 +16,18 @@ from local.hub import FaultPlan, Hub, Playing
 from local.processes import ProcessFailed
 from local.scheduler import Scheduler
 from local.stack import POLLERS, Stack
+from pitwall.settings import Settings
 from pitwall.sources.recording import open_recording
 
 CONNECT_S = 60.0
 """For how long a poller is waited for."""
 
 QUIET_S = 3.0
-"""After how long without timing a finalised session is over: minutes at the track, short where nothing follows."""
+"""After how long without timing a finalised session is over, where the feed goes so fast that minutes at the track
+(the setting's default) are less."""
 
 LEAVE_S = 5.0
-"""For how long the poller may go on beyond that: a session that was never finalised does not end by itself."""
+"""For how long the pollers go on once all has been played, if the session is not over by then."""
 
 SILENCE_S, STEP_S, ROOM_S = 4.0, 1.0, 2.0
 """What a poller waits where faults are planned, and the time they leave it: short, as the feed goes fast."""
@@ -70,7 +72,7 @@ class LiveFeed:
     @property
     def env(self) -> dict[str, str]:
         """What the poller needs to find it and to be given every topic; no calendar knows when it plays."""
-        quiet_s = QUIET_S * max(self._speed, 1.0)  # by the feed's clock
+        quiet_s = max(Settings().quiet_s, QUIET_S * self._speed)  # by the feed's clock
         patience = {"PITWALL_SILENCE_S": SILENCE_S, "PITWALL_CONNECT_S": STEP_S, "PITWALL_BACKOFF_S": STEP_S}
         return {
             **({name: f"{value:g}" for name, value in patience.items()} if len(self.plan) else {}),
@@ -103,7 +105,7 @@ class LiveFeed:
         if self._left or not self._hub.ended:
             return self._left
         now = time.monotonic()
-        self._leave_at = self._leave_at or now + QUIET_S + LEAVE_S
+        self._leave_at = self._leave_at or now + LEAVE_S
         if session_over or now > self._leave_at:
             ticks.stop()
             FunctionServer.end(stack.pollers.values())
