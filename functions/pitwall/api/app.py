@@ -10,13 +10,14 @@ from functools import cache
 from http import HTTPStatus
 from threading import Lock
 
-from flask import Flask, Request, Response, g, request
+from flask import Flask, Request, Response, current_app, g, request
 from flask_cors import CORS
 from werkzeug.wrappers import Response as WsgiResponse
 
 from pitwall.api import (
     access,
     caching,
+    docs_pages,
     drivers,
     errors,
     firebase,
@@ -41,7 +42,7 @@ from pitwall.settings import Settings
 PREFIXES = {"api": "/api", "v1": "/api/v1"}
 """Where the routes are: `/api/v1` is an alias of `/api`."""
 
-RESOURCES = (sessions, laps, drivers, live, series, stints, seasons, users, keys)
+RESOURCES = (sessions, laps, drivers, live, series, stints, seasons, users, keys, docs_pages)
 TIMEOUT_S = 4.0
 """Seconds one read of Firestore may take."""
 
@@ -74,6 +75,7 @@ def create_app(settings: Settings, clock: live.Clock = live.wall_clock, seconds:
             send_wildcard=True,
             max_age=3600,
         )
+    docs_pages.register(app, settings)
     _follow_requests(app, settings)
     limits.enforce(app, settings)
     access.enforce(app, settings, seconds)
@@ -128,5 +130,11 @@ def _deployed() -> Flask:
 
 
 def serve(request: Request) -> WsgiResponse:
-    """Answers a request of the Functions Framework."""
-    return Response.from_app(_deployed().wsgi_app, request.environ)
+    """Answers the first request of the Functions Framework; what follows reaches the API without a detour.
+
+    The framework is an application of Flask itself, which routes and dresses every request once more: as much work as
+    a hot answer. Once it has brought up the function it has done its part.
+    """
+    api = _deployed().wsgi_app
+    setattr(current_app, "wsgi_app", api)  # noqa: B010 - mypy allows no assignment to a method
+    return Response.from_app(api, request.environ)

@@ -18,7 +18,9 @@ from typing import Any
 
 import orjson
 from flask import Response, current_app, g, request
+from werkzeug.datastructures import Accept
 from werkzeug.exceptions import PreconditionFailed
+from werkzeug.http import parse_accept_header
 
 from pitwall.api.errors import NoSession, NotFound
 from pitwall.api.hot import Hot
@@ -37,6 +39,8 @@ SHAPE = f"{SCHEMA_VERSION}.1"
 
 HOT = "PITWALL_HOT"
 """Key in the app's config of what this instance keeps."""
+
+_CONDITIONS = ("HTTP_IF_NONE_MATCH", "HTTP_IF_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE")
 
 _OVERHEAD = 2_048
 """Bytes an answer takes beside its body, roughly."""
@@ -72,8 +76,7 @@ class Answer:
 
     def __init__(self, body: Bytes, content_type: str, headers: Mapping[str, str]) -> None:
         self.body = body
-        self._content_type = content_type
-        self._headers = headers
+        self._headers = [*headers.items(), ("Content-Type", content_type), ("Vary", "Accept-Encoding")]
 
     @property
     def size(self) -> int:
@@ -82,20 +85,25 @@ class Answer:
 
     def response(self) -> Response:
         """The response to the current request, or 304 if the client has it already. Raises PreconditionFailed."""
-        gzipped = request.accept_encodings.best_match(("gzip", "identity")) == "gzip"
-        response = Response(content_type=self._content_type)
-        response.headers.update(self._headers)
-        response.vary.add("Accept-Encoding")
-        response.set_etag(self.body.tag + ("-gzip" if gzipped else ""))
-        response.make_conditional(request)
+        gzipped = _wants_gzip(request.environ.get("HTTP_ACCEPT_ENCODING", ""))
+        tag = self.body.tag + ("-gzip" if gzipped else "")
+        response = Response(headers=[*self._headers, ("ETag", f'"{tag}"')])
+        if any(condition in request.environ for condition in _CONDITIONS):
+            response.make_conditional(request)
         if response.status_code == HTTPStatus.PRECONDITION_FAILED:
             raise PreconditionFailed
         if response.status_code == HTTPStatus.NOT_MODIFIED:
             return response
         if gzipped:
-            response.content_encoding = "gzip"
+            response.headers["Content-Encoding"] = "gzip"
         response.set_data(self.body.gzipped if gzipped else self.body.plain)
         return response
+
+
+@functools.lru_cache(maxsize=256)
+def _wants_gzip(accepted: str) -> bool:
+    """accepted: the header Accept-Encoding."""
+    return parse_accept_header(accepted, Accept).best_match(("gzip", "identity")) == "gzip"
 
 
 class Absence:
@@ -149,10 +157,10 @@ def answer(
     last = g.get("last")
     unchanged = isinstance(last, Answer) and last.body.tag == tag
     made = last.body if unchanged else Bytes(tag, _encoded(body()))
-    return Answer(made, content_type, {**(headers or {}), "Cache-Control": _cache_control(max_age)})
+    return Answer(made, content_type, {**(headers or {}), "Cache-Control": cache_control(max_age)})
 
 
-def _cache_control(max_age: int) -> str:
+def cache_control(max_age: int) -> str:
     """For browsers and Hosting's CDN alike.
 
     A cache may give out a stale answer half as long again, at most an hour, while it fetches the new one: then
