@@ -63,6 +63,7 @@ TABLE: dict[str, Access] = {
     "GET /api/openapi.json": Access.PUBLIC,
     "GET /api/docs": Access.PUBLIC,
     "GET /api/redoc": Access.PUBLIC,
+    "GET /api/docs/{asset}": Access.PUBLIC,
     "GET /health/": Access.PUBLIC,
     "GET /health/live": Access.PUBLIC,
     "GET /health/ready": Access.PUBLIC,

@@ -96,8 +96,8 @@ def described(
 ) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """Describes a route, and has it refuse parameters that it does not take.
 
-    summary: a line without a full stop. answers: the body of a success: a msgspec Struct (short keys are shown under
-    their long names), ListOf, a JSON Schema, or None for no JSON. statuses, content_types: of a success.
+    summary: a line without a full stop. answers: the body of a success: a msgspec Struct, a JSON Schema (a
+    component by its `title`), ListOf one of these, or None for no JSON. statuses, content_types: of a success.
     problems: those of this route beside those every route has. takes: the Struct that the body of the request fits.
     """
 

@@ -145,16 +145,20 @@ PROBLEMS: tuple[type[Problem], ...] = (
 )
 
 
-def respond(problem: Problem) -> Response:
-    """The response to a request that failed. It is never stored by a cache."""
-    body = {
+def body(problem: Problem) -> dict[str, Any]:
+    """What is said of a request that failed."""
+    return {
         "type": TYPE_PREFIX + problem.name,
         "title": problem.title,
         "status": problem.status.value,
         "detail": problem.detail,
         **problem.members,
     }
-    return _response(body, problem.status.value, problem.headers)
+
+
+def respond(problem: Problem) -> Response:
+    """The response to a request that failed. It is never stored by a cache."""
+    return _response(body(problem), problem.status.value, problem.headers)
 
 
 def _response(body: dict[str, Any], status: int, headers: dict[str, str]) -> Response:

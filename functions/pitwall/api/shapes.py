@@ -29,12 +29,16 @@ _LAST = ("v", "writtenAt")
 class Shape:
     """How an item looks.
 
-    types: whose keys it has, in this order. results: those that tell places, gaps or the result, with dots.
+    types: whose keys it has, in this order. name: of the schema, else that of the first type.
+    results: keys that tell places, gaps or the result, with dots.
     rows: the map by racing number, or list of maps, of which a table has a row for each member.
     """
 
-    def __init__(self, *types: type[msgspec.Struct], results: Collection[str] = (), rows: str = "") -> None:
+    def __init__(
+        self, *types: type[msgspec.Struct], results: Collection[str] = (), rows: str = "", name: str = ""
+    ) -> None:
         self._types = types
+        self.name = name or types[0].__name__.removesuffix("Document")
         self.results = results
         self.rows = rows
 
@@ -45,7 +49,7 @@ class Shape:
         for struct in self._types:
             properties.update(_inlined(struct)["properties"])
         properties.update({key: properties.pop(key) for key in _LAST if key in properties})
-        return {"type": "object", "properties": properties}
+        return {"title": self.name, "type": "object", "properties": properties}
 
     @cached_property
     def names(self) -> tuple[str, ...]:

@@ -27,8 +27,8 @@ class OfDriver(Fields, kw_only=True):
     tla: str | UnsetType = UNSET
 
 
-STINT = Shape(OfDriver, Stint)
-PIT_STOP = Shape(OfDriver, PitStop)
+STINT = Shape(OfDriver, Stint, name="StintOfDriver")
+PIT_STOP = Shape(OfDriver, PitStop, name="PitStopOfDriver")
 
 _OF_DRIVER = {"driver": Parameter(parameters.driver, "only this driver's, by racing number or code in any case")}
 
