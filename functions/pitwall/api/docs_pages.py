@@ -40,6 +40,10 @@ _PAGE = {
 """Both programs write styles into the page as they run; scripts they load from here alone."""
 
 
+_LOGO = b"https://cdn.redoc.ly/redoc/logo-mini.svg"
+"""What ReDoc would load from elsewhere."""
+
+
 class Asset(NamedTuple):
     """A file that a page loads. package: which has it, none for our own; path: of the file in it, or its text."""
 
@@ -52,7 +56,7 @@ _SCRIPT = "text/javascript"
 ASSETS = {
     "swagger-ui.css": Asset("text/css", "flask_swagger_ui", "dist/swagger-ui.css"),
     "swagger-ui-bundle.js": Asset(_SCRIPT, "flask_swagger_ui", "dist/swagger-ui-bundle.js"),
-    "redoc.standalone.js": Asset(_SCRIPT, "flask_openapi_redoc", "templates/redoc/js/redoc.standalone.js"),
+    "redoc.standalone.js": Asset(_SCRIPT, "flask_openapi3_redoc", "templates/redoc/js/redoc.standalone.js"),
     "swagger.js": Asset(
         _SCRIPT,
         "",
@@ -132,7 +136,7 @@ def _read(name: str) -> Bytes:
     found = find_spec(asset.package)
     if found is None or found.origin is None:
         raise ModuleNotFoundError(f"{asset.package} is not installed")
-    return _bytes((Path(found.origin).parent / asset.path).read_bytes())
+    return _bytes((Path(found.origin).parent / asset.path).read_bytes().replace(_LOGO, b"data:,"))
 
 
 def _bytes(body: bytes) -> Bytes:
