@@ -35,7 +35,7 @@ run: setup ## a simulated race through the whole pipeline, shown as a timing tow
 	@exec $(BIN)/python -m local run $(if $(RECORDING),--recording "$(RECORDING)") $(if $(SPEED),--speed "$(SPEED)")
 
 up: setup ## the local stack without a replay, to build an app against
-	@exec $(BIN)/python -m local up
+	@exec $(BIN)/python -m local up --auth-port 9099
 
 lint: setup
 	$(BIN)/ruff check .

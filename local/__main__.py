@@ -80,6 +80,12 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument(
         "--firestore-port", type=_port, metavar="PORT", default=8081, help="port of Firestore (default 8081, 0 for any)"
     )
+    up.add_argument(
+        "--auth-port",
+        type=_port,
+        metavar="PORT",
+        help="port of Firebase Authentication (0 for any), which needs Node; without this there are no accounts",
+    )
     reads = up.add_mutually_exclusive_group()
     reads.add_argument("--source", default="", help="what the poller reads, as in PITWALL_SOURCE")
     reads.add_argument(

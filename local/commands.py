@@ -22,7 +22,7 @@ from local.simulator import quick_race, write_recording
 from local.stack import Ports, Stack
 from pitwall.documents.paths import kind_of
 from pitwall.pipeline.poller import check_source
-from pitwall.settings import SettingsError
+from pitwall.settings import LOCAL_PROJECT, SettingsError
 from pitwall.sources.recording import open_recording
 
 if TYPE_CHECKING:
@@ -188,12 +188,13 @@ def up(options: argparse.Namespace) -> int:
         feed = _live_feed(options, using) if options.hub else None
         archive = _archive(options.archive, using) if options.archive else ""
         _print("starting the local stack ...")
+        accounts = {} if options.auth_port is None else _accounts(options.auth_port, using)
         stack = using.enter_context(
             Stack(
                 source=options.source if feed is None else feed.source,
                 speed=options.speed,
                 archive=archive,
-                env={"PITWALL_CORS_ORIGINS": "*", **({} if feed is None else feed.env)},
+                env={"PITWALL_CORS_ORIGINS": "*", **accounts, **({} if feed is None else feed.env)},
                 ports=ports,
             )
         )
@@ -205,7 +206,7 @@ def up(options: argparse.Namespace) -> int:
         if archive:
             _print(f"archive       {archive}/static/")
         _print(f"logs          {stack.logs}\n\nFor an app or a script beside it:\n")
-        for name, value in stack.env.items():
+        for name, value in {**stack.env, **accounts}.items():
             _print(f"export {name}={value}")
         _print("\nThe stack stays up until Ctrl-C.")
         if feed is not None:
@@ -218,6 +219,17 @@ def _archive(paths: list[Path], using: ExitStack) -> str:
     from local.archive import ArchiveServer  # only where there is one
 
     return using.enter_context(ArchiveServer.of(paths)).url
+
+
+def _accounts(port: int, using: ExitStack) -> dict[str, str]:
+    """Starts the emulator of Firebase Authentication, where Node is there; the variable by which it is found."""
+    from local import auth_emulator  # only where it is asked for
+    from local.processes import Processes
+
+    if reason := auth_emulator.missing():
+        _print(f"no accounts   {reason}")
+        return {}
+    return auth_emulator.start_auth(using.enter_context(Processes()), LOCAL_PROJECT, port).env
 
 
 def _live_feed(options: argparse.Namespace, using: ExitStack) -> LiveFeed:
