@@ -48,6 +48,9 @@ FIRESTORE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST, STORAGE_EMULATOR_HOST and FIREBAS
 | PITWALL_RATE_LIMIT_ADDRESS | `3000` | requests a minute to the API from one address, `0` for no limit |
 | PITWALL_RATE_LIMIT_KEY | `6000` | requests a minute to the API with one API key, `0` for no limit |
 | PITWALL_RATE_LIMIT_SECRET | empty: the project's id | what the addresses are hashed with that are counted; a secret |
+| PITWALL_METRICS_URL | empty: nothing is measured | OTLP/HTTP address that metrics are sent to (docs/metrics.md) |
+| PITWALL_METRICS_S | `60` | seconds between two sendings of metrics |
+| PITWALL_REVISION | empty | revision of the code that is deployed, as `/api/status` shows it |
 | PITWALL_LOG_LEVEL | `INFO` | DEBUG, INFO, WARNING or ERROR |
 """
 
@@ -162,6 +165,7 @@ _origins = _matching(
     rf"|\*|{_ORIGIN}( *, *{_ORIGIN})*",
     "`*` or web origins (`https://host` or `https://host:port`, no path) with commas",
 )
+_revision = _matching(r"[A-Za-z0-9._-]{1,64}", "a revision of letters, digits, dots, hyphens and underscores")
 _source = _matching(r"|[a-z0-9]+(:.+)?", "`<kind>` or `<kind>:<argument>`")
 
 
@@ -223,6 +227,9 @@ class Settings:
     rate_limit_address: int = _variable("PITWALL_RATE_LIMIT_ADDRESS", _count_or_none, 3_000)
     rate_limit_key: int = _variable("PITWALL_RATE_LIMIT_KEY", _count_or_none, 6_000)
     rate_limit_secret: str = _variable("PITWALL_RATE_LIMIT_SECRET", _text, "", secret=True)
+    metrics_url: str = _variable("PITWALL_METRICS_URL", _url, "")
+    metrics_s: float = _variable("PITWALL_METRICS_S", _seconds, 60.0)
+    revision: str = _variable("PITWALL_REVISION", _revision, "")
     log_level: str = _variable("PITWALL_LOG_LEVEL", _log_level, "INFO")
 
     @classmethod

@@ -18,6 +18,8 @@ from google.cloud.firestore_v1 import types
 from google.cloud.firestore_v1.services.firestore import FirestoreClient
 from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrpcTransport
 
+from pitwall.pipeline import metrics
+
 _Write = type(types.Write.pb(types.Write()))
 _CommitRequest = type(types.CommitRequest.pb(types.CommitRequest()))
 _BatchGetRequest = type(types.BatchGetDocumentsRequest.pb(types.BatchGetDocumentsRequest()))
@@ -159,6 +161,8 @@ class Database:
         deletes = sum(write.WhichOneof("operation") == "delete" for write in writes)
         self._deletes += deletes
         self._writes += len(writes) - deletes
+        metrics.operations("delete", deletes)
+        metrics.operations("write", len(writes) - deletes)
         return types.CommitResponse.pb(answer).write_results
 
     def read(self, paths: Iterable[str], only: Sequence[str] = ()) -> dict[str, Stored]:
@@ -188,6 +192,7 @@ class Database:
         except (exceptions.GoogleAPIError, grpc.RpcError) as no:
             raise Unavailable(str(no)) from None
         self._reads += len(found)
+        metrics.operations("read", len(found))
         return found
 
     def query(
@@ -235,6 +240,7 @@ class Database:
         except (exceptions.GoogleAPIError, grpc.RpcError) as no:
             raise Unavailable(str(no)) from None
         self._reads += max(1, len(found))
+        metrics.operations("read", max(1, len(found)))
         return found
 
     def _behind(self, value: Any, path: str) -> types.Cursor:

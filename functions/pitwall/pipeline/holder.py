@@ -26,6 +26,7 @@ from pitwall.documents.encoding import millis
 from pitwall.documents.projection import project
 from pitwall.documents.session import SessionDocument
 from pitwall.message import FEED_GAP, FeedStatus, Message, feed_gap
+from pitwall.pipeline import metrics
 from pitwall.pipeline.checkpoint import Checkpoint, Checkpoints, Superseded, TooLarge, Totals
 from pitwall.pipeline.database import Database, Unavailable
 from pitwall.pipeline.envelope import TickDocument, encode
@@ -302,6 +303,8 @@ class Holder:
                     self._reducer.publish_anew()
             if not self._is_news(message):
                 return
+            if not message.snapshot and message.topic != FEED_GAP:
+                metrics.feed_delay(self._settings.feed, (message.arrived - message.at) / 1000)
             if self._reducer.feed.state == "connecting" and self._reader.status is None:
                 self._reducer.set_feed("live")  # a source that says nothing of its connection
         following = self._reducer.state.next_session(message)

@@ -19,7 +19,6 @@ from flask import Request, Response
 from msgspec import UNSET
 
 from pitwall.pipeline.database import Database, Unavailable
-from pitwall.pipeline.holder import Holder
 from pitwall.pipeline.invocation import check_feed, database_of, invoke
 from pitwall.pipeline.lease import Held, Lease, View
 from pitwall.pipeline.log import log
@@ -141,6 +140,9 @@ class Poller:
         return summary
 
     def _hold(self, held: Held, ends: float, to_poll: ToPoll | None) -> Summary:
+        # What holding needs (state machine, Pub/Sub) is loaded by the invocation that holds: most ticks only look.
+        from pitwall.pipeline.holder import Holder
+
         expected = to_poll.session.session_key if to_poll is not None and to_poll.session is not None else UNSET
         self._opened = self._opened or self._open()
         holder = Holder(

@@ -9,6 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextvars import copy_context
 from typing import Final, NamedTuple, cast
 
 from pitwall.message import FeedStatus, Message
@@ -74,7 +75,8 @@ class Reader:
         self._queue: queue.Queue[Item] = queue.Queue(QUEUED if opened.rewindable else QUEUED_LIVE)
         self._stopped = threading.Event()
         self._next_at = 0
-        self._thread = threading.Thread(target=self._read, args=(cursor,), name="reader", daemon=True)
+        reading = copy_context().run  # its lines belong to the invocation that reads
+        self._thread = threading.Thread(target=reading, args=(self._read, cursor), name="reader", daemon=True)
         self._thread.start()
 
     def get(self, timeout_s: float) -> Item | None:

@@ -11,19 +11,22 @@ import gzip
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from flask import Request, Response
 from google.api_core import exceptions
-from google.cloud import storage
 
 from pitwall.documents.paths import valid_id
 from pitwall.message import Message
 from pitwall.pipeline import push
 from pitwall.pipeline.deadletter import DeadLetters, NotPutAway
-from pitwall.pipeline.log import log, set_lowest
-from pitwall.settings import Settings, dead_letter
+from pitwall.pipeline.invocation import configured
+from pitwall.pipeline.log import follow, log
+from pitwall.settings import dead_letter
 from pitwall.sources.pitwall_format import encode_line, object_name
+
+if TYPE_CHECKING:
+    from google.cloud import storage  # loaded by the recorder alone: a poller has no use for it
 
 _COMPRESSION = 6
 
@@ -128,12 +131,14 @@ def _batch(delivered: push.Push) -> _Batch:
 
 @cache
 def _recorder() -> Recorder:
-    settings = Settings.from_env()
-    set_lowest(settings.log_level)
+    from google.cloud import storage
+
+    settings = configured()
     bucket = storage.Client(project=settings.project).bucket(settings.raw_bucket)
     return Recorder(bucket, DeadLetters(settings.project, dead_letter(settings.topic_raw)))
 
 
 def record(request: Request) -> Response:
     """Entry point: one push request of the subscription `raw-recorder`."""
+    follow(request.headers, configured().project)
     return _recorder().handle(request.get_data())

@@ -21,13 +21,14 @@ from flask import Request, Response
 from pitwall.documents import paths
 from pitwall.documents.encoding import InvalidDocument, document_size, from_fields, to_fields
 from pitwall.documents.paths import UnknownPath, kind_of, valid_id
-from pitwall.pipeline import push
+from pitwall.pipeline import metrics, push
 from pitwall.pipeline.database import Database, Unavailable
 from pitwall.pipeline.deadletter import DeadLetters, NotPutAway
 from pitwall.pipeline.envelope import Envelope, TickDocument, UnreadableEnvelope, decode, split_version
-from pitwall.pipeline.log import log, set_lowest
+from pitwall.pipeline.invocation import configured
+from pitwall.pipeline.log import follow, log
 from pitwall.pipeline.store import Deletion, Outcome, Versioned, VersionedStore
-from pitwall.settings import Settings, dead_letter
+from pitwall.settings import dead_letter
 
 MAX_DOCUMENT_BYTES = 1_048_576 - 4_096
 """Firestore's limit on a document, with room for `v`, `writtenAt` and the index names."""
@@ -83,6 +84,8 @@ class Writer:
             except UnknownPath as error:
                 refused.append((_Delete(path), "unknown-path", str(error)))
         outcome = self._store.write(documents, deletions)
+        if delivered.published is not None:
+            metrics.writer_lag((datetime.now(UTC) - delivered.published).total_seconds())
         told: list[TickDocument | _Delete] = [*envelope.documents, *map(_Delete, envelope.deletes)]
         reasons = dict(outcome.refused)
         refused += [(item, "refused", reasons[item.path]) for item in told if item.path in reasons]
@@ -163,8 +166,7 @@ def _checked(document: TickDocument) -> dict[str, Any]:
 
 @cache
 def _writer() -> Writer:
-    settings = Settings.from_env()
-    set_lowest(settings.log_level)
+    settings = configured()
     return Writer(
         VersionedStore(Database(settings.project)),
         DeadLetters(settings.project, dead_letter(settings.topic_timing)),
@@ -173,4 +175,5 @@ def _writer() -> Writer:
 
 def write(request: Request) -> Response:
     """Entry point: one push request of the subscription `timing-writer`."""
+    follow(request.headers, configured().project)
     return _writer().handle(request.get_data())
