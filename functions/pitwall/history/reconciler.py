@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import partial
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 from flask import Request, Response
@@ -19,14 +18,14 @@ from pitwall.documents import paths
 from pitwall.documents.encoding import InvalidDocument, from_fields, rfc3339
 from pitwall.documents.schedule import ScheduleDocument, ScheduledSession
 from pitwall.history.job import Job, JobLost, JobRunning
-from pitwall.history.reconcile import KIND, Implausible, NotStored, StillPolled, reconcile
 from pitwall.pipeline.database import Database, Stored
 from pitwall.pipeline.invocation import check_feed, database_of, invoke
 from pitwall.pipeline.log import log
-from pitwall.pipeline.publisher import Publisher
 from pitwall.settings import Settings
 from pitwall.sources import Source
-from pitwall.sources.archive import ArchiveNotComplete, NotInArchive, open_archive
+
+if TYPE_CHECKING:
+    from pitwall.pipeline.publisher import Publisher
 
 LOOK_AGAIN: Final = timedelta(minutes=15)
 """How often Cloud Scheduler asks."""
@@ -55,14 +54,18 @@ class Look(msgspec.Struct, omit_defaults=True):
 Opening = Callable[[Settings, str], Source]
 
 
-OPEN: Final[Opening] = partial(open_archive, telemetry=False)
+def open_session(settings: Settings, path: str) -> Source:
+    """The session of an archive, without telemetry."""
+    from pitwall.sources.archive import open_archive
+
+    return open_archive(settings, path, telemetry=False)
 
 
 def look(
     settings: Settings,
     database: Database,
     publisher: Callable[[], Publisher],
-    open_source: Opening = OPEN,
+    open_source: Opening = open_session,
 ) -> Look:
     """One look at the last session of the feed. publisher: makes one, if it is needed. Raises Unavailable."""
     if "f1" not in settings.history:
@@ -78,6 +81,10 @@ def look(
     fields = session.fields or {}
     if fields.get("final") is True:
         return Look("final", settings.feed, key)
+    # What correcting needs is loaded by the look that corrects: most find nothing to do.
+    from pitwall.history.reconcile import KIND, Implausible, NotStored, StillPolled, reconcile
+    from pitwall.sources.archive import ArchiveNotComplete, NotInArchive
+
     # The feed itself tells the path while the session is on; the calendar may not know it yet.
     path = fields.get("archivePath") or last.archive_path
     if not isinstance(path, str):
@@ -123,6 +130,8 @@ def _ended(last: ScheduledSession, session: dict[str, Any], now: datetime) -> da
 
 def _give_up(settings: Settings, database: Database, key: str) -> Look:
     """Says once why, in the job; what it says in the log it says every time."""
+    from pitwall.history.reconcile import KIND
+
     path = paths.job(KIND, key)
     job = database.read([path])[path].fields or {}
     hours = int(GIVE_UP.total_seconds() / 3600)
@@ -143,7 +152,13 @@ def run(request: Request) -> Response:
 def _run(settings: Settings, body: Any) -> Response:
     check_feed(settings, body)
     database = database_of(settings.project)
-    found = look(settings, database, lambda: Publisher(settings.project, endpoint=settings.pubsub_endpoint))
+
+    def publisher() -> Publisher:
+        from pitwall.pipeline.publisher import Publisher
+
+        return Publisher(settings.project, endpoint=settings.pubsub_endpoint)
+
+    found = look(settings, database, publisher)
     severity = "ERROR" if found.state in ("failed", "gave-up") else "INFO"
     log(severity, "looked for the archive", **msgspec.to_builtins(found), **database.operations())
     return Response(msgspec.json.encode(found), content_type="application/json")

@@ -14,15 +14,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import httpx
 import msgspec
 import orjson
 from msgspec import Struct
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
 
 from pitwall.sources.archive.errors import ArchiveError
+
+if TYPE_CHECKING:
+    import httpx
 
 USER_AGENT: Final = "PitWall (motorsport live timing; reads the timing archive, at most 2 requests a second)"
 LONGEST_ASKED_S: Final = 300.0
@@ -102,6 +104,8 @@ class Fetcher:
         self._sleep = sleep
         self._monotonic = monotonic
         self._next_at = 0.0
+        import httpx  # brings much with it: only what fetches is to wait for that
+
         self._client = httpx.Client(
             base_url=base_url,
             headers={"User-Agent": USER_AGENT},
@@ -143,6 +147,8 @@ class Fetcher:
     @contextmanager
     def _get(self, path: str, headers: dict[str, str]) -> Iterator[httpx.Response]:
         """One request. Raises _Again, Missing, ArchiveError."""
+        import httpx
+
         wait_s = self._next_at - self._monotonic()
         if wait_s > 0:
             self._sleep(wait_s)
