@@ -18,7 +18,7 @@ from google.cloud import pubsub_v1
 from google.cloud import storage as storage_api
 
 from local import auth_emulator as auth_program
-from local.emulators import Emulator, Programs, start_firestore, start_pubsub, start_storage
+from local.emulators import Emulator, MissingTool, Programs, start_firestore, start_pubsub, start_storage
 from local.processes import Processes
 
 _numbers = itertools.count(1)
@@ -60,9 +60,11 @@ def storage_emulator(processes: Processes) -> Emulator:
 
 @pytest.fixture(scope="session")
 def auth_emulator(processes: Processes) -> Emulator:
-    """Firebase Authentication's, which takes ten seconds to start; skipped where Node or npm is absent."""
-    if reason := auth_program.missing():
-        pytest.skip(reason)
+    """Firebase Authentication's, which takes ten seconds to start; skipped where Node, npm or npm's registry is absent."""
+    try:
+        auth_program.install()
+    except MissingTool as reason:
+        pytest.skip(str(reason))
     return auth_program.start_auth(processes, "demo-pitwall")
 
 
