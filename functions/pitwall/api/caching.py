@@ -88,7 +88,10 @@ class Answer:
         gzipped = _wants_gzip(request.environ.get("HTTP_ACCEPT_ENCODING", ""))
         tag = self.body.tag + ("-gzip" if gzipped else "")
         response = Response(headers=[*self._headers, ("ETag", f'"{tag}"')])
-        if any(condition in request.environ for condition in _CONDITIONS):
+        conditions = [request.environ[condition] for condition in _CONDITIONS if condition in request.environ]
+        if conditions == [f'"{tag}"'] and "HTTP_IF_NONE_MATCH" in request.environ:
+            response.status_code = HTTPStatus.NOT_MODIFIED  # as nearly everybody asks
+        elif conditions:
             response.make_conditional(request)
         if response.status_code == HTTPStatus.PRECONDITION_FAILED:
             raise PreconditionFailed
