@@ -60,7 +60,7 @@ def storage_emulator(processes: Processes) -> Emulator:
 
 @pytest.fixture(scope="session")
 def auth_emulator(processes: Processes) -> Emulator:
-    """Firebase Authentication's, which takes ten seconds to start; skipped where Node, npm or npm's registry is absent."""
+    """Firebase Authentication's, which takes ten seconds to start; skipped where npm cannot fetch it."""
     try:
         auth_program.install()
     except MissingTool as reason:
