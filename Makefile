@@ -42,8 +42,9 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint ## linter, type checker and every test, the emulators started by the tests
+test: lint ## linter, type checker and every test, the emulators started by the tests; fails below a coverage floor
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov=functions/pitwall --cov-report=term:skip-covered
+	@$(BIN)/python -m local.coverage_floors
 
 schema: setup ## writes docs/schema and docs/documents.md from the document types
 	PYTHONPATH=functions $(BIN)/python -m pitwall.documents.schema
