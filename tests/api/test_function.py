@@ -117,9 +117,7 @@ def test_a_malformed_id_is_a_problem_behind_the_framework_too(function: tuple[in
 def test_the_function_logs_each_request_as_json_on_standard_output(function: tuple[int, Process]):
     send(function, "GET", "/api/sessions/9845/drivers/44")
     lines = [json.loads(line) for line in function[1].stdout.read_text().splitlines() if line.startswith("{")]
-    assert {"route": "/api/sessions/<key>/drivers/<driver_id>", "status": 200, "firestoreReads": 2}.items() <= lines[
-        -1
-    ].items()
+    assert {"route": "/api/sessions/<key>/drivers/<driver_id>", "firestoreReads": 2}.items() <= lines[-1].items()
 
 
 def test_the_function_loads_nothing_it_does_not_need():

@@ -21,6 +21,7 @@ from pitwall.api import (
     drivers,
     errors,
     firebase,
+    health,
     keys,
     laps,
     limits,
@@ -29,20 +30,23 @@ from pitwall.api import (
     seasons,
     series,
     sessions,
+    status,
     stints,
     users,
 )
 from pitwall.api.firebase import Firebase
 from pitwall.api.hot import Hot, Seconds
 from pitwall.api.reads import Reads
+from pitwall.pipeline import metrics
 from pitwall.pipeline.database import Database
-from pitwall.pipeline.log import log
+from pitwall.pipeline.invocation import configured
+from pitwall.pipeline.log import follow, log
 from pitwall.settings import Settings
 
 PREFIXES = {"api": "/api", "v1": "/api/v1"}
 """Where the routes are: `/api/v1` is an alias of `/api`."""
 
-RESOURCES = (sessions, laps, drivers, live, series, stints, seasons, users, keys, docs_pages)
+RESOURCES = (sessions, laps, drivers, live, series, stints, seasons, users, keys, status, docs_pages)
 TIMEOUT_S = 4.0
 """Seconds one read of Firestore may take."""
 
@@ -63,6 +67,8 @@ def create_app(settings: Settings, clock: live.Clock = live.wall_clock, seconds:
     for name, prefix in PREFIXES.items():
         for resource in RESOURCES:
             app.register_blueprint(resource.routes, url_prefix=prefix, name=f"{name}-{resource.routes.name}")
+    app.register_blueprint(health.routes, url_prefix="/health")
+    app.config[status.REVISION] = settings.revision
     errors.register(app)
     if settings.cors_origins:
         origins = [origin.strip() for origin in settings.cors_origins.split(",")]
@@ -99,6 +105,7 @@ def _follow_requests(app: Flask, settings: Settings) -> None:
     @app.before_request
     def begin() -> None:
         g.began = time.perf_counter()
+        follow(request.headers, settings.project)
         g.reads = Reads(database)
 
     @app.after_request
@@ -110,23 +117,25 @@ def _follow_requests(app: Flask, settings: Settings) -> None:
 
 
 def _log(response: Response) -> None:
-    status = response.status_code
+    """The request as Cloud Logging shows one, without what tells who asked for what: route for URL, no address."""
+    code = response.status_code
     route = request.url_rule.rule if request.url_rule else "none"
+    method = request.method if request.method in metrics.METHODS else "_OTHER"
+    seconds = time.perf_counter() - g.began
+    metrics.request(method, route, code, seconds)
     log(
-        "ERROR" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "INFO",
-        f"{request.method} {route} {status}",
+        "ERROR" if code >= HTTPStatus.INTERNAL_SERVER_ERROR else "INFO",
+        f"{method} {route} {code}",
         function="api",
-        method=request.method,
         route=route,
-        status=status,
-        latencyMs=round((time.perf_counter() - g.began) * 1000, 1),
+        httpRequest={"requestMethod": method, "requestUrl": route, "status": code, "latency": f"{seconds:.3f}s"},
         firestoreReads=g.reads.count,
     )
 
 
 @cache
 def _deployed() -> Flask:
-    return create_app(Settings.from_env())
+    return create_app(configured())
 
 
 def serve(request: Request) -> WsgiResponse:

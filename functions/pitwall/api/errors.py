@@ -180,13 +180,19 @@ def from_http(error: HTTPException) -> Response:
 
 
 def _from_database(error: Unavailable) -> Response:
-    log("WARNING", "Firestore is unavailable", function="api", reason=str(error))
+    log("WARNING", "Firestore is unavailable", function="api", reason=error.reason)
     return respond(DatabaseUnavailable("The database did not answer.", {"Retry-After": str(RETRY_AFTER_S)}))
 
 
 def _from_mistake(error: Exception) -> Response:
-    log("ERROR", "".join(traceback.format_exception(error)), function="api")
+    log("ERROR", _trace(error), function="api")
     return respond(Internal("Something went wrong on our side."))
+
+
+def _trace(error: Exception) -> str:
+    """Where it happened and what kind it is, as Python writes it; without its text, which may repeat what was sent."""
+    where = "".join(traceback.format_tb(error.__traceback__))
+    return f"Traceback (most recent call last):\n{where}{type(error).__qualname__}"
 
 
 def register(app: Flask) -> None:

@@ -152,7 +152,7 @@ def _current(reads: Reads, series: str | None) -> Stored | None:
     """
     only: Any = [("series", "==", series)] if series else []
     newest = reads.query(paths.SESSIONS, where=only, order_by="at", descending=True, limit=1)
-    if not newest or not _is_over(newest[0]):
+    if not newest or not is_over(newest[0]):
         return newest[0] if newest else None
     since = newest[0].fields["at"] - TOGETHER
     latest = reads.query(
@@ -161,13 +161,13 @@ def _current(reads: Reads, series: str | None) -> Stored | None:
     seen = set()
     for session in latest:
         feed = session.fields.get("feedId")
-        if feed not in seen and not _is_over(session):
+        if feed not in seen and not is_over(session):
             return session
         seen.add(feed)
     return newest[0]
 
 
-def _is_over(session: Stored) -> bool:
+def is_over(session: Stored) -> bool:
     return session.fields.get("status") in OVER or session.fields.get("final") is True
 
 

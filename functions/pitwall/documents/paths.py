@@ -34,6 +34,7 @@ from pitwall.documents.session import (
 from pitwall.documents.user import UserDocument
 
 SESSIONS = "sessions"
+SCHEDULES = "schedule"
 API_KEYS = "apiKeys"
 OF_PEOPLE = ("users/", "apiKeys/")
 """Begins of the paths that only the API writes, never a message: who could publish one could make a key."""

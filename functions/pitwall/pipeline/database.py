@@ -50,8 +50,13 @@ class InvalidWrite(Exception):
 class Unavailable(Exception):
     """Firestore did not answer, or refused for a reason that is not in the writes.
 
-    The writes may or may not have happened.
+    The writes may or may not have happened. reason: gRPC's word for it (`UNAVAILABLE`, `DEADLINE_EXCEEDED`); the text
+    may name a document.
     """
+
+    def __init__(self, detail: str, reason: str = "") -> None:
+        super().__init__(detail)
+        self.reason = reason
 
 
 class Stored(NamedTuple):
@@ -157,7 +162,7 @@ class Database:
         except (exceptions.InvalidArgument, exceptions.OutOfRange) as no:
             raise InvalidWrite(no.message) from None
         except (exceptions.GoogleAPIError, grpc.RpcError) as no:
-            raise Unavailable(str(no)) from None
+            raise Unavailable(str(no), _reason(no)) from None
         deletes = sum(write.WhichOneof("operation") == "delete" for write in writes)
         self._deletes += deletes
         self._writes += len(writes) - deletes
@@ -165,8 +170,10 @@ class Database:
         metrics.operations("write", len(writes) - deletes)
         return types.CommitResponse.pb(answer).write_results
 
-    def read(self, paths: Iterable[str], only: Sequence[str] = ()) -> dict[str, Stored]:
+    def read(self, paths: Iterable[str], only: Sequence[str] = (), timeout_s: float | None = None) -> dict[str, Stored]:
         """The documents at `paths`, all at one instant; of their fields those named in `only`, else all.
+
+        timeout_s: instead of the database's own.
 
         Raises Unavailable.
         """
@@ -180,7 +187,7 @@ class Database:
                 request=types.BatchGetDocumentsRequest.wrap(request),
                 metadata=self._metadata,
                 retry=None,
-                timeout=self._timeout_s,
+                timeout=timeout_s or self._timeout_s,
             ):
                 raw = types.BatchGetDocumentsResponse.pb(answer)
                 read_at = _datetime(raw.read_time)
@@ -190,7 +197,7 @@ class Database:
                     fields = {key: _decode(value) for key, value in raw.found.fields.items()}
                     found[raw.found.name[len(self._root) :]] = Stored(fields, raw.found.update_time, read_at)
         except (exceptions.GoogleAPIError, grpc.RpcError) as no:
-            raise Unavailable(str(no)) from None
+            raise Unavailable(str(no), _reason(no)) from None
         self._reads += len(found)
         metrics.operations("read", len(found))
         return found
@@ -238,7 +245,7 @@ class Database:
                     fields = {key: _decode(value) for key, value in raw.document.fields.items()}
                     found.append((raw.document.name[len(self._root) :], fields))
         except (exceptions.GoogleAPIError, grpc.RpcError) as no:
-            raise Unavailable(str(no)) from None
+            raise Unavailable(str(no), _reason(no)) from None
         self._reads += max(1, len(found))
         metrics.operations("read", max(1, len(found)))
         return found
@@ -247,6 +254,11 @@ class Database:
         place = types.Value()
         _encode(value, types.Value.pb(place))
         return types.Cursor(values=[place, types.Value(reference_value=self._root + path)], before=False)
+
+
+def _reason(error: Exception) -> str:
+    code = getattr(error, "grpc_status_code", None)
+    return code.name if isinstance(code, grpc.StatusCode) else type(error).__name__
 
 
 def _all_of(conditions: Sequence[tuple[str, Comparison, Any]]) -> types.StructuredQuery.Filter:
