@@ -83,7 +83,7 @@ def keys(value: Any) -> set[str]:
     return set().union(*map(keys, value)) if isinstance(value, list) else set()
 
 
-@pytest.mark.parametrize(("path", "shape"), [*LISTS.items(), *ONES.items()], ids=str)
+@pytest.mark.parametrize(("path", "shape"), [*LISTS.items(), *ONES.items()], ids=[*LISTS, *ONES])
 def test_what_is_stored_is_in_the_shape_of_the_answer(race: Stored, api: httpx.Client, path: str, shape: Shape):
     body = get(api, path, times="iso")
     closed = _closed(shape.schema)
