@@ -10,7 +10,7 @@ STAMP := .venv/.ready
 ON_PATH := .venv/.on-path
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up test lint schema bench soak clean
+.PHONY: help setup run up test lint schema examples bench soak clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 12
@@ -43,11 +43,15 @@ lint: setup
 	$(BIN)/mypy
 
 test: lint ## linter, type checker and every test, the emulators started by the tests; fails below a coverage floor
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov=functions/pitwall --cov-report=term:skip-covered
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov=functions/pitwall --cov-report=term:skip-covered; tests=$$?; \
+		$(BIN)/python -m tests.coverage_floors || exit 1; exit $$tests
 	@$(BIN)/python -m local.coverage_floors
 
 schema: setup ## writes docs/schema and docs/documents.md from the document types
 	PYTHONPATH=functions $(BIN)/python -m pitwall.documents.schema
+
+examples: setup ## the examples of the API's answers, from a simulated race through the whole stack (needs Node)
+	$(BIN)/python -m local.examples
 
 bench: setup ## the benchmarks, one JSON line each
 	$(BIN)/python -m bench

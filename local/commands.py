@@ -99,7 +99,7 @@ def compare(options: argparse.Namespace) -> int:
     return 1 if differences else 0
 
 
-def _simulated(seed: int) -> Path:
+def simulated(seed: int) -> Path:
     """The recording of a simulated race, made once and kept."""
     path = CACHE / f"race-{SIMULATOR_VERSION}-{seed}.txt.gz"
     if not path.exists():
@@ -115,7 +115,7 @@ def run(options: argparse.Namespace) -> int:
     """`run`: plays a race as the live feed, shows the tower, prints what was stored; stays up on a terminal."""
     from local.tower import LiveTower, PlainTower, listening  # only `run` draws
 
-    path = options.recording or _simulated(options.seed)
+    path = options.recording or simulated(options.seed)
     session = open_recording(path).session
     on_terminal = sys.stdout.isatty()
     live = options.speed != float("inf")
