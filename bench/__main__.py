@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-QUICK = ("accuracy", "speed", "push", "api")
+QUICK = ("accuracy", "speed", "push", "api", "coldstart")
 
 
 def main() -> int:

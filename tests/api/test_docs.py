@@ -27,7 +27,7 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_the_curl_commands_work_in_the_order_they_are_given(store: Stored, serve: Serve):
+def test_the_curl_commands_work_in_the_order_they_are_given(store: Stored, serve: Serve, tmp_path: Path):
     store({**EXAMPLES, "sessions/9845/laps/3": msgspec.structs.replace(EXAMPLES["sessions/9845/laps/8"], lap=3)})
     address, *commands = blocks("sh")
     assert address.startswith("API=")
@@ -38,7 +38,9 @@ def test_the_curl_commands_work_in_the_order_they_are_given(store: Stored, serve
         r"^curl -s (?!-o)", "curl -s -w '\\\\n%{http_code} %{content_type}\\\\n' ", script, flags=re.MULTILINE
     )
     environment = {"API": base, "PATH": os.environ["PATH"]}
-    ran = subprocess.run(["bash", "-uc", strict], env=environment, capture_output=True, text=True, timeout=60)
+    ran = subprocess.run(
+        ["bash", "-uc", strict], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
     answers = re.findall(r"^(\d{3})(?: (\S+))?.*$", ran.stdout, re.MULTILINE)
     asked = len(re.findall(r"^curl", script, re.MULTILINE))
     assert len(answers) == asked, ran.stdout + ran.stderr

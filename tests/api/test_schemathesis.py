@@ -24,9 +24,9 @@ from tests.api.accounts import Accounts, bearer
 from tests.api.conftest import NOW, Stored
 from tests.documents.examples import AT, EXAMPLES, TOWER_LINE
 
-SESSIONS_S = 30
-ACCOUNTS_S = 12
-ROLE_S = 4
+SESSIONS_S = 25
+ACCOUNTS_S = 8
+ROLE_S = 3
 """Seconds for which it goes on asking."""
 
 CONFIG = """

@@ -250,7 +250,7 @@ def play(feeds: dict[str, Feed]) -> Iterator[Callable[..., Feed]]:
         def begin(name: str, at_ms: int = IN_THE_RACE_MS) -> Feed:
             feed = feeds[name]
             feed.stack.schedulers[name] = using.enter_context(feed.stack.ticking(name, TICK_S))
-            wait_for(lambda: feed.hub.connections == 2, "connecting")
+            wait_for(lambda: len(feed.hub.snapshots) >= 2, "connecting")
             feed.hub.start()
             wait_for(lambda: feed.hub.position_ms > at_ms and feed.is_covered, "the race")
             return feed

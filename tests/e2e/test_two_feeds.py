@@ -149,7 +149,7 @@ def play_live(recordings: dict[str, Path], project: str, emulators: Emulators) -
             Schedules(database, feed).change(lambda schedule, now: with_coming(schedule, [race_at(now)]))
             database.close()
         for feed, hub in hubs.items():
-            wait_for(lambda hub=hub: hub.connections > 0, f"connecting {feed}")
+            wait_for(lambda hub=hub: len(hub.snapshots) >= 2, f"connecting {feed}")
         for hub in hubs.values():
             hub.start()
         return left(stack)

@@ -12,7 +12,7 @@ from pitwall.documents.session import GapDocument
 from pitwall.message import FEED_GAP
 from pitwall.timing.change import GAP, LAP, TOWER
 from pitwall.timing.state import SessionState
-from tests.timing.script import PRACTICE, QUALIFYING, START, Script, lap_time, seconds
+from tests.timing.script import PRACTICE, QUALIFYING, RACE, START, Script, lap_time, seconds
 
 SECTORS = (30_100, 29_200, 25_300)
 TOTAL = sum(SECTORS)
@@ -305,3 +305,195 @@ def test_a_state_put_down_in_a_gap_goes_on_where_it_was() -> None:
     back(script, at + 290, line(4, (31_000, None, None), 84_000))
     script.state = SessionState.load(script.state.dump())
     assert told(script).laps == {"7": [2, 3, 4]}
+
+
+def test_a_car_that_stood_in_the_pits_until_the_gap_has_all_its_laps_and_left_on_the_first() -> None:
+    script = Script(PRACTICE)
+    script.line(0, InPit=True)
+    lost(script, 10, 400)
+    back(script, 400, line(3, (30_100, None, None), TOTAL))
+    script.finish()
+    laps = script.laps_of()
+    assert list(laps) == [1, 2]
+    assert [n for n, lap in laps.items() if lap.pit_out] == [1]
+    assert told(script).laps == {"7": [1, 2]}
+
+
+def test_the_time_of_a_lap_that_had_just_ended_is_its_own_though_its_sector_three_was_not_told() -> None:
+    script, at = racing()
+    script.sector1(at + 30.1, SECTORS[0])
+    script.sector2(at + 59.3, SECTORS[1])
+    script.line(at + 84.6, NumberOfLaps=2)
+    lost(script, at + 85, at + 89)
+    back(script, at + 89, line(2, (SECTORS[0], SECTORS[1], None), TOTAL))
+    script.finish()
+    assert script.times()[2] == TOTAL
+    assert script.laps_of()[2].sectors == list(SECTORS)
+
+
+def test_a_time_no_lap_takes_is_not_the_last_laps() -> None:
+    """As after a red flag: it counts the time the cars stood."""
+    script, at = racing()
+    lost(script, at + 5, at + 2_000)
+    back(script, at + 2_000, line(4, (31_000, None, None), 1_500_000))
+    script.lap(at + 2_000, 5, SECTORS)
+    script.finish()
+    assert script.times()[4] is None
+    assert script.times()[5] == TOTAL
+
+
+@pytest.mark.parametrize("sector_1_told", [True, False])
+def test_without_a_time_to_compare_sector_one_says_whose_the_sectors_shown_are(sector_1_told: bool) -> None:
+    script, at = racing()
+    if sector_1_told:
+        script.sector1(at + 30.1, SECTORS[0])
+    lost(script, at + 31, at + 86)
+    back(script, at + 86, {**line(2, (SECTORS[0], SECTORS[1], None), TOTAL), "LastLapTime": {"Value": ""}})
+    script.line(at + 87, Sectors={"2": {"Value": seconds(SECTORS[2])}}, LastLapTime={"Value": lap_time(TOTAL)})
+    script.finish()
+    assert script.laps_of()[2].sectors == (list(SECTORS) if sector_1_told else [None, None, None])
+
+
+def test_sectors_that_do_not_bear_out_the_best_lap_are_not_kept_with_it() -> None:
+    script, at = racing()
+    script.sector1(at + 30.1, SECTORS[0])
+    script.sector2(at + 59.3, SECTORS[1])
+    script.line(at + 84.5, Sectors={"2": {"Value": seconds(SECTORS[2])}})
+    lost(script, at + 84.6, at + 200)
+    best = {"Value": lap_time(83_000), "Lap": 2}
+    back(script, at + 200, line(3, (31_000, None, None), 86_000, BestLapTime=best))
+    script.finish()
+    assert script.times()[2] == 83_000
+    assert script.laps_of()[2].sectors == [None, None, None]
+
+
+def test_the_chequered_flag_of_the_gap_ends_the_race_of_those_a_lap_down() -> None:
+    script = Script(laps=3)
+    at = script.lap(0, 1, SECTORS, first=True)
+    script.lap(0, 1, (31_000, 30_000, 39_000), number="8", first=True)
+    lost(script, at + 20, at + 175)
+    both = {"7": line(3, SECTORS, TOTAL), "8": line(1, (31_000, 30_000, None), 100_000)}
+    script.tell(at + 175, "TimingData", {"Lines": both}, snapshot=True)
+    script.line(at + 190, "8", NumberOfLaps=2, Sectors={"2": {"Value": "39.000"}}, LastLapTime={"Value": "1:40.000"})
+    script.lap(at + 190, 3, SECTORS, number="8")
+    script.finish()
+    assert list(script.laps_of()) == [1, 2, 3]
+    assert list(script.laps_of("8")) == [1, 2]
+
+
+STOPPED_ONCE = [
+    pytest.param(None, (3, 3), id="nothing was told of the tyres before"),
+    pytest.param(1, (3, 9), id="more laps are counted than were driven"),
+]
+
+
+@pytest.mark.parametrize(("counted", "then"), STOPPED_ONCE)
+def test_where_the_laps_on_each_set_are_not_certain_no_lap_is_given_a_set(
+    counted: int | None, then: tuple[int, int]
+) -> None:
+    script = Script()
+    at = script.lap(0, 1, SECTORS, first=True)
+    sets: list[dict[str, Any]] = [{"Compound": name, "New": "true", "StartLaps": 0} for name in ("MEDIUM", "HARD")]
+    if counted is not None:
+        script.stints(at + 1, [{**sets[0], "TotalLaps": counted}])
+    lost(script, at + 5, at + 430)
+    now = [{**one, "TotalLaps": laps} for one, laps in zip(sets, then, strict=True)]
+    back(script, at + 430, line(6, (30_000, None, None), TOTAL, NumberOfPitStops=1), now)
+    script.lap(at + 430, 7, SECTORS)
+    script.finish()
+    assert [script.laps_of()[n].stint for n in range(2, 8)] == [None] * 5 + [1]
+    assert [n for n, lap in script.laps_of().items() if lap.pit_in] == []
+
+
+def test_a_stop_in_the_gap_is_found_though_the_set_was_fitted_before_anyone_listened() -> None:
+    script = Script()
+    worn = {"Compound": "MEDIUM", "New": "true", "StartLaps": 0, "TotalLaps": 10}
+    script.tell(900, "TimingData", {"Lines": {"7": line(10, (30_000, None, None), TOTAL)}}, snapshot=True)
+    script.tell(900, "TimingAppData", {"Lines": {"7": {"Stints": [worn]}}}, snapshot=True)
+    at = script.lap(870, 11, SECTORS)
+    script.stints(at + 1, {"0": {"TotalLaps": 11}})
+    lost(script, at + 5, at + 290)
+    fitted = {"Compound": "HARD", "New": "true", "StartLaps": 0, "TotalLaps": 1}
+    now = [{**worn, "TotalLaps": 13}, fitted]
+    back(script, at + 290, line(14, (31_000, None, None), 84_000, NumberOfPitStops=1), now)
+    script.finish()
+    laps = script.laps_of()
+    assert [laps[n].stint for n in (12, 13, 14)] == [0, 0, 1]
+    assert [n for n, lap in laps.items() if lap.pit_in] == [13]
+
+
+@pytest.mark.parametrize("info", [RACE, PRACTICE], ids=["race", "practice"])
+def test_a_car_that_came_in_before_the_gap_on_a_lap_begun_unseen_did_so_on_that_lap(info: dict[str, Any]) -> None:
+    script = Script(info)
+    on = 11 if info is RACE else 10
+    script.tell(900, "TimingData", {"Lines": {"7": line(10, (30_000, None, None), TOTAL)}}, snapshot=True)
+    script.line(940, InPit=True)
+    lost(script, 941, 1_200)
+    back(script, 1_200, line(12, (31_000, None, None), 84_000, NumberOfPitStops=1))
+    script.finish()
+    laps = script.laps_of()
+    assert list(laps) == [on, on + 1]
+    assert [n for n, lap in laps.items() if lap.pit_in] == [on]
+    assert [n for n, lap in laps.items() if lap.pit_out] == [on + 1]
+
+
+def test_a_lap_under_way_when_the_race_ended_in_the_gap_has_no_instant_it_ended() -> None:
+    script, at = racing(2)
+    script.sector1(at + 30.1, SECTORS[0])
+    lost(script, at + 31, at + 60)
+    over = {"Utc": "2030-01-01T12:17:00Z", "SessionStatus": "Finished"}
+    assert START + round((at + 31) * 1000) < START + 220_000 < START + round((at + 60) * 1000)
+    script.tell(at + 60, "SessionData", {"Series": [], "StatusSeries": [over]}, snapshot=True)
+    script.tell(at + 60, "SessionStatus", {"Status": "Finished"}, snapshot=True)
+    of_7 = line(2, (SECTORS[0], None, None), TOTAL)
+    script.tell(at + 60, "TimingData", {"Lines": {"7": of_7}}, snapshot=True)
+    script.status(at + 61, "Finalised")
+    lap = script.laps_of()[3]
+    assert (lap.finished, lap.ended_at) == (False, None)
+    assert told(script).laps == {"7": [3]}
+
+
+def test_a_connection_lost_again_before_the_snapshot_came_is_one_gap() -> None:
+    script, at = racing()
+    lost(script, at + 5, at + 20)
+    lost(script, at + 20, at + 290)
+    back(script, at + 290, line(4, (31_000, None, None), 84_000))
+    script.finish()
+    (gap,) = script.state.data.gaps
+    assert (gap.started_at, gap.ended_at) == (START + round((at + 5) * 1000), START + round((at + 290) * 1000))
+    assert told(script).laps == {"7": [2, 3, 4]}
+
+
+def test_tyres_of_a_snapshot_that_has_nothing_else_of_the_cars_are_taken() -> None:
+    script, at = racing()
+    worn = {"Compound": "MEDIUM", "New": "true", "StartLaps": 0, "TotalLaps": 0}
+    script.stints(at + 1, [worn])
+    lost(script, at + 5, at + 50)
+    script.tell(at + 50, "TimingAppData", {"Lines": {"7": {"Stints": [{**worn, "Compound": "SOFT"}]}}}, snapshot=True)
+    script.tell(at + 51, "Heartbeat", {"Utc": "2030-01-01T00:00:00Z"})
+    assert [stint.compound for stint in script.car().stints] == ["SOFT"]
+    assert "TimingData" in script.state.data.gaps[0].withheld
+
+
+def test_sectors_left_of_the_lap_before_are_not_those_of_the_lap_the_car_is_on() -> None:
+    script, at = racing()
+    lost(script, at + 5, at + 310)
+    back(script, at + 310, line(4, (31_000, 29_000, None), 84_000))
+    script.lap(at + 310, 5, SECTORS)
+    script.finish()
+    assert list(script.laps_of()) == [1, 2, 3, 4, 5]
+    assert script.laps_of()[5].sectors == list(SECTORS)
+
+
+def test_a_practice_lap_that_ended_in_the_pits_unseen_has_no_instant_it_ended() -> None:
+    """The counter of the snapshot is older than what was told: it brings nothing but that the car is in."""
+    script = Script(PRACTICE)
+    script.line(0, InPit=False, NumberOfLaps=1)
+    at = script.lap(0, 2, SECTORS)
+    script.sector1(at + 30.1, SECTORS[0])
+    lost(script, at + 31, at + 120)
+    back(script, at + 120, line(1, (SECTORS[0], None, None), TOTAL, InPit=True))
+    script.finish()
+    lap = script.laps_of()[2]
+    assert (lap.pit_in, lap.ended_at) == (True, None)
+    assert told(script).laps == {"7": [2]}

@@ -15,12 +15,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from flask import Flask, Response, g, request
-from limits import RateLimitItemPerMinute
-from limits.strategies import FixedWindowRateLimiter
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from pitwall.api import keys, private
-from pitwall.api.counters import SharedCounters
 from pitwall.api.errors import RateLimited
 from pitwall.pipeline.database import Database
 from pitwall.settings import Settings
@@ -32,6 +29,12 @@ class _Limit:
     """One limit. name: as clients see it. amount: requests a minute."""
 
     def __init__(self, name: str, amount: int, database: Callable[[], Database], secret: str) -> None:
+        # The library takes a tenth of a second: only where there is a limit.
+        from limits import RateLimitItemPerMinute
+        from limits.strategies import FixedWindowRateLimiter
+
+        from pitwall.api.counters import SharedCounters
+
         self._name = name
         self._item = RateLimitItemPerMinute(amount, namespace=name)
         self._limiter = FixedWindowRateLimiter(SharedCounters(database, amount, secret))

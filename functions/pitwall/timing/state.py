@@ -160,7 +160,7 @@ class SessionState:
         """Merges one message; returns what it changed."""
         self._changes = set()
         data = self.data
-        if data.away is not None and message.topic != FEED_GAP:
+        if message.topic != FEED_GAP:
             self._snapshot_after_gap(message)
         data.last_at = max(data.last_at, message.at)
         handler = self._handlers.get(message.topic)
@@ -619,7 +619,8 @@ class SessionState:
         """
         car = self._car(number)
         merged = self.line(number)
-        closes = before_gap is not None and not first
+        away = self.data.away if before_gap is not None and not first else None
+        closes = away is not None
         if _shows_in_tower(line):
             self._note(change.TOWER)
         if _shows_in_segments(line):
@@ -635,8 +636,8 @@ class SessionState:
                 stints.enter(car, message.at, self.rules.part)
             else:
                 stints.leave(car, message.at)
-        if closes:
-            self._resume(car, line, before_gap or {}, merged, message.at)
+        if away is not None:
+            self._resume(car, line, before_gap or {}, merged, away, message.at)
         elif message.snapshot and car.open is None:
             laps.join(car, merged, message.at, self.rules)
             self._join_stint(car)
@@ -718,20 +719,18 @@ class SessionState:
         return [number for number in _lines(self.data.topics.get("TimingData")) if number in self.data.cars]
 
     def _resume(
-        self, car: Car, line: Mapping[str, Any], before: Mapping[str, Any], merged: Mapping[str, Any], at: int
+        self, car: Car, line: Mapping[str, Any], before: Mapping[str, Any], merged: Mapping[str, Any], n: int, at: int
     ) -> None:
-        """The first snapshot of a car after a gap."""
+        """The first snapshot of a car after gap `n`."""
         data = self.data
-        if data.away is None:
-            return
-        told_at = data.gaps[data.away]
+        told_at = data.gaps[n]
         tyres = _lines(data.topics.get("TimingAppData")).get(car.number)
         told = tyres.get("Stints") if isinstance(tyres, dict) and "TimingAppData" in told_at.topics else None
         part_changed = data.part_before != self.rules.part
         # Without the list of statuses nobody knows what the track was like in the meantime.
         if "SessionData" not in told_at.topics and car.open is not None:
-            gaps.doubt(car.open, data.away)
-        away = gaps.Away(data.away, told_at.started_at, at, part_changed, data.broken)
+            gaps.doubt(car.open, n)
+        away = gaps.Away(n, told_at.started_at, at, part_changed, data.broken)
         tyres_before = (car.stints, car.stint, len(car.visits))
         self._lap_changes(car, gaps.resume(car, line, before, merged, told, away, self.rules))
         data.finished_at = self.rules.finished_at
