@@ -36,7 +36,7 @@ from local.listener import Listener, Stored
 from local.report import percentile
 from local.simulator import Race, for_minutes, recording
 from local.simulator.wording import FeedMessage
-from local.stack import Stack
+from local.stack import POLLERS, Stack
 from pitwall.documents import paths
 from pitwall.documents.encoding import to_fields
 from pitwall.documents.schedule import ScheduledSession
@@ -118,7 +118,7 @@ class Endurance:
             observer = _Observer(stack, hub, self.period_minutes * 60_000)
             leases = using.enter_context(_Leases(stack))
             ticks = using.enter_context(stack.ticking(stack.settings.feed, 60 / self.speed))
-            _wait_for(lambda: bool(hub.snapshots), "a poller to connect")
+            _wait_for(lambda: len(hub.snapshots) >= len(POLLERS), "both pollers to subscribe")
             hub.start()
             began = tell_at = time.monotonic()
             while not observer.over(sessions[-1].key):
