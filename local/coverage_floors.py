@@ -9,7 +9,7 @@ from pathlib import Path
 from coverage import Coverage
 
 ROOT = Path("functions/pitwall").resolve()
-FLOORS = {"api": 80, "sources": 75, "timing": 98}
+FLOORS = {"api": 80, "sources": 75, "timing": 100}
 """Per cent of lines."""
 OTHERS = 85
 """The floor of the services and what they share: pipeline, history, documents and the modules beside them."""
