@@ -10,12 +10,11 @@ from typing import Any, Self, TextIO
 
 from local.tower import text
 from local.tower.model import Known, TowerModel, instant_ms
+from pitwall.timing.session_status import OVER
 
 PERIOD_MS = 30_000
 CARS = 10
 """How many cars a line names: the points."""
-ENDED = ("Finished", "Finalised", "Ends")
-"""Of a session's status."""
 
 
 def line(known: Known) -> str:
@@ -35,7 +34,7 @@ def line(known: Known) -> str:
 
 
 def _when(known: Known) -> str:
-    if known.session.get("status") in ENDED:
+    if known.session.get("status") in OVER:
         return "FINISHED"
     if known.racing:
         led = known.laps_led

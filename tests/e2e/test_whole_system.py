@@ -28,8 +28,8 @@ from local.stack import Stack
 from pitwall.documents import paths
 from pitwall.history.differences import OF_THE_MOMENT
 from pitwall.history.reconcile import play
-from pitwall.pipeline.holder import FINAL
 from pitwall.sources.archive import Archive
+from pitwall.timing.session_status import FINAL
 from tests.history.conftest import stored, unlike
 from tests.history.webs import meeting
 

@@ -16,11 +16,9 @@ from pitwall.api.reads import Reads, Stored
 from pitwall.api.shapes import Shape
 from pitwall.documents import paths
 from pitwall.documents.session import SessionDocument
+from pitwall.timing.session_status import OVER
 
 routes = Blueprint("sessions", __name__)
-
-OVER = frozenset({"Finished", "Finalised", "Ends"})
-"""Statuses of a session in which no car runs for time any more."""
 
 TOGETHER = timedelta(minutes=10)
 """Sessions of several feeds run at once if their last changes are no further apart.

@@ -39,6 +39,7 @@ from pitwall.pipeline.ticks import Reducer, Tick
 from pitwall.settings import Settings
 from pitwall.timing import change
 from pitwall.timing.change import Change
+from pitwall.timing.session_status import FINAL
 
 Outcome = Literal["ended", "session-over", "handed-over", "lost", "failed"]
 
@@ -55,8 +56,6 @@ ASK_S: Final = 60.0
 
 _TOLD: Final = ("name", "type", "start_date", "end_date", "gmt_offset", "archive_path")
 """Fields of a session that a calendar is told of when they change."""
-
-FINAL: Final = frozenset({"Finalised", "Ends"})
 
 
 class SessionCalendar(Protocol):

@@ -21,6 +21,7 @@ from pitwall.timing.change import Change
 from pitwall.timing.deletions import ruling
 from pitwall.timing.merge import items, merge
 from pitwall.timing.records import Car, Gap, Lap
+from pitwall.timing.session_status import FINAL, LIVE, OVER
 from pitwall.timing.values import duration_ms, flag, gap, integer, text, utc_ms
 
 KNOWN_TOPICS = frozenset(
@@ -32,8 +33,6 @@ KNOWN_TOPICS = frozenset(
 )  # fmt: skip
 """Topics that exist and say nothing that is kept here, or nothing that another topic does not say."""
 
-LIVE = frozenset({"Started", "Aborted"})
-OVER = frozenset({"Finished", "Finalised", "Ends"})
 _NOT_IN_SNAPSHOTS = frozenset({FEED_GAP, "CarData", "Position"})
 """What a snapshot need not have: samples of a moment have no state."""
 RED = "5"
@@ -497,7 +496,7 @@ class SessionState:
         if status != "Started":
             self._break_laps()
         self._refresh_rules()
-        if status in ("Finalised", "Ends"):
+        if status in FINAL:
             if self.data.away is None:
                 self._settle_all(over=True)
             self.data.over = self.data.away is not None
