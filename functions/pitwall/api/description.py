@@ -1,17 +1,17 @@
 """What a route says of itself: parameters, answers and problems, for the check of a request and the OpenAPI document.
 
-Every route has to have one, else the app is not created. It stands under the caches:
+Every route has to have one, else the app is not created. It stands under the caches (`lists.listing` is both):
 
-    @routes.get("/sessions/<key>/laps")
+    @routes.get("/sessions/<key>/live")
     @caching.kept
     @described(
-        "Laps in order, of all drivers or of one",
-        query={"limit": Parameter(parameters.whole_number(1, 200, default=50), "laps of a page")},
-        answers=ListOf(LapDocument),
+        "The tower now, or as it was up to two minutes ago",
+        query={"delay": Parameter(parameters.whole_number(0, 120, default=0), "seconds by which a picture is behind")},
+        answers=TowerDocument,
         problems=(NotFound,),
     )
-    def listed(key: str) -> Answer:
-        limit = given().get("limit", 50)
+    def tower(key: str) -> Answer:
+        delay = given().get("delay", 0)
 
 The query is read before the function runs, so what is unknown or cannot be used never reaches it, whether it asks for
 `given` or not. The function's docstring is the longer text for people. Not to be listed in `problems`:

@@ -9,7 +9,7 @@ from flask import Blueprint
 
 from pitwall.api import caching, lists, parameters, reads, sessions
 from pitwall.api.caching import Answer
-from pitwall.api.description import ListOf, described
+from pitwall.api.description import described
 from pitwall.api.errors import NotFound
 from pitwall.api.reads import Reads, Stored
 from pitwall.api.shapes import Shape
@@ -26,14 +26,7 @@ DRIVER = Shape(DriverDocument, results=("grid", "position", "laps", "bestLapMs",
 
 
 @routes.get("/sessions/<key>/drivers")
-@caching.kept
-@described(
-    "The drivers of a session by position",
-    query=lists.whole(DRIVER),
-    answers=ListOf(DRIVER.schema),
-    content_types=lists.CONTENT_TYPES,
-    problems=(NotFound,),
-)
+@lists.listing("The drivers of a session by position", DRIVER, lists.whole(DRIVER))
 def listed(key: str) -> Answer:
     """Those without a position come last, by racing number; with `spoilers=false` all come by racing number. CSV leaves
     out stints and pit stops, which have lists of their own.

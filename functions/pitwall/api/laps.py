@@ -4,8 +4,8 @@ each (`/positions`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 from flask import Blueprint
 from google.cloud.firestore_v1.field_path import FieldPath
@@ -13,10 +13,10 @@ from msgspec import UNSET, UnsetType
 
 from pitwall.api import caching, drivers, lists, numbered, parameters, reads, sessions
 from pitwall.api.caching import Answer
-from pitwall.api.description import ListOf, described
+from pitwall.api.description import described
 from pitwall.api.errors import BadRequest, NotFound
 from pitwall.api.parameters import Parameter
-from pitwall.api.reads import Reads, Stored
+from pitwall.api.reads import Stored
 from pitwall.api.shapes import Shape
 from pitwall.documents import paths
 from pitwall.documents.base import Document, Fields, Ms, RacingNumber
@@ -60,35 +60,25 @@ _OF_DRIVER = {"driver": Parameter(parameters.driver, "racing number or three-let
 
 
 @routes.get("/sessions/<key>/laps")
-@caching.kept
-@described(
-    "Laps in order, of all drivers or of one",
-    query={**_OF_DRIVER, **_RANGE, **lists.paged(LAP)},
-    answers=ListOf(LAP.schema),
-    content_types=lists.CONTENT_TYPES,
-    problems=(NotFound,),
-)
+@lists.listing("Laps in order, of all drivers or of one", LAP, {**_OF_DRIVER, **_RANGE, **lists.paged(LAP)})
 def listed(key: str) -> Answer:
     """CSV has a row for each driver and lap.
 
     Reads the session and a document a lap, one more to know whether there are more; with `driver` also the laps that
     the driver did not complete, at most 600, and one document to find a code.
     """
-    return _listed(key, LAP, lambda lap: lap)
+    return _of_everybody(key, LAP, lambda lap: lap)
 
 
 @routes.get("/sessions/<key>/positions")
-@caching.kept
-@described(
+@lists.listing(
     "The place of every car at the end of each lap",
-    query={
+    PLACES,
+    {
         **_OF_DRIVER,
         **_RANGE,
         **{name: taken for name, taken in lists.paged(PLACES).items() if name != "spoilers"},
     },
-    answers=ListOf(PLACES.schema),
-    content_types=lists.CONTENT_TYPES,
-    problems=(NotFound,),
 )
 def positions(key: str) -> Answer:
     """For a lap chart: places and gaps to the leader, without what else is known of a lap. CSV has a row for each
@@ -96,7 +86,7 @@ def positions(key: str) -> Answer:
 
     Reads what the laps read.
     """
-    return _listed(key, PLACES, _places)
+    return _of_everybody(key, PLACES, _places)
 
 
 @routes.get("/sessions/<key>/laps/<number>")
@@ -117,85 +107,82 @@ def lap(key: str, number: str) -> Answer:
 
 
 @routes.get("/sessions/<key>/drivers/<driver_id>/laps")
-@caching.kept
-@described(
-    "Laps of one driver in order",
-    query={**_RANGE, **lists.paged(DRIVER_LAP)},
-    answers=ListOf(DRIVER_LAP.schema),
-    content_types=lists.CONTENT_TYPES,
-    problems=(NotFound,),
-)
+@lists.listing("Laps of one driver in order", DRIVER_LAP, {**_RANGE, **lists.paged(DRIVER_LAP)})
 def of_driver(key: str, driver_id: str) -> Answer:
     """Only laps that the driver completed, without a map by racing number around them.
 
     Reads the session, the driver (by code in one document, by number in one or two) and the laps that were looked at.
     """
-    given = parameters.given()
-    first, last = _range(given)
-    this_list = (key, "driver", driver_id.upper(), first, last)
-    first = max(first, (lists.after(given, this_list) or 0) + 1)
+    asked = _asked(key, "driver", driver_id.upper())
     session, driver = drivers.required(reads.current(), key, driver_id)
-    number = driver.id
-    found, more_after = _page(reads.current(), key, number, first, last, given)
 
-    def items() -> list[dict[str, Any]]:
-        return [
-            {name: told for name, told in lap.fields.items() if name != "drivers"}
-            | {"racingNumber": number, **lap.fields["drivers"][number]}
-            for lap in found
-        ]
+    def item(lap: dict[str, Any]) -> dict[str, Any]:
+        beside = {name: told for name, told in lap.items() if name != "drivers"}
+        return beside | {"racingNumber": driver.id, **lap["drivers"][driver.id]}
 
-    return lists.answer(
-        items,
-        [driver, *found],
-        DRIVER_LAP,
-        given,
-        max_age=caching.session_max_age(session),
-        more_after=more_after,
-        this_list=this_list,
-    )
+    return _page(asked, session, driver.id, DRIVER_LAP, item, [driver])
 
 
-def _listed(key: str, shape: Shape, item: Callable[[dict[str, Any]], dict[str, Any]]) -> Answer:
+def _of_everybody(key: str, shape: Shape, item: Callable[[dict[str, Any]], dict[str, Any]]) -> Answer:
     given = parameters.given()
-    first, last = _range(given)
-    this_list = (key, "laps", given.get("driver", "").upper(), first, last)
-    first = max(first, (lists.after(given, this_list) or 0) + 1)
+    asked = _asked(key, "laps", given.get("driver", "").upper())
     session = sessions.existing(reads.current(), key)
     number = drivers.number_of(reads.current(), key, given["driver"]) if "driver" in given else None
-    found, more_after = _page(reads.current(), key, number, first, last, given)
+    return _page(asked, session, number, shape, item, racingNumber=number)
+
+
+class _Asked(NamedTuple):
+    """Which laps a request is for. this_list: of which list they are a page."""
+
+    first: int
+    last: int
+    this_list: tuple[Any, ...]
+
+
+def _asked(*this_list: Any) -> _Asked:
+    """Read before anything of the database is. Raises BadRequest."""
+    given = parameters.given()
+    first, last = given.get("from", 1), given.get("to", parameters.MAX_LAP)
+    if first > last:
+        raise BadRequest("to", f"Parameter 'to' is {last}, which is before 'from', {first}.")
+    this_list = (*this_list, first, last)
+    return _Asked(max(first, (lists.after(given, this_list) or 0) + 1), last, this_list)
+
+
+def _page(
+    asked: _Asked,
+    session: Stored,
+    number: str | None,
+    shape: Shape,
+    item: Callable[[dict[str, Any]], dict[str, Any]],
+    made_of: Iterable[Stored] = (),
+    **depends_on: Any,
+) -> Answer:
+    """A page of laps, of those a driver completed if `number` names one; of that driver alone.
+
+    item: of a lap's fields. made_of, depends_on: what it is made of and depends on besides the laps, see
+    `lists.answer`.
+    """
+    given = parameters.given()
+    found, more_after = numbered.page(
+        reads.current(),
+        paths.laps(session.id),
+        "lap",
+        first=asked.first,
+        last=asked.last,
+        limit=given.get("limit", lists.DEFAULT_LIMIT),
+        only=() if number is None else _fields_of(number),
+        keep=None if number is None else lambda lap: number in lap.get("drivers", {}),
+    )
     return lists.answer(
         lambda: (item(lap.fields) for lap in found),
-        found,
+        [*made_of, *found],
         shape,
         given,
         max_age=caching.session_max_age(session),
         more_after=more_after,
-        this_list=this_list,
-        racingNumber=number,
-    )
-
-
-def _range(given: dict[str, Any]) -> tuple[int, int]:
-    first, last = given.get("from", 1), given.get("to", parameters.MAX_LAP)
-    if first > last:
-        raise BadRequest("to", f"Parameter 'to' is {last}, which is before 'from', {first}.")
-    return first, last
-
-
-def _page(
-    reads: Reads, key: str, number: str | None, first: int, last: int, given: dict[str, Any]
-) -> tuple[list[Stored], int | None]:
-    """A page of laps, of those a driver completed if `number` names one; of that driver alone."""
-    return numbered.page(
-        reads,
-        paths.laps(key),
-        "lap",
-        first=first,
-        last=last,
-        limit=given.get("limit", lists.DEFAULT_LIMIT),
-        only=() if number is None else _fields_of(number),
-        keep=None if number is None else lambda lap: number in lap.get("drivers", {}),
+        this_list=asked.this_list,
+        **depends_on,
     )
 
 

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import request
+from flask import Response, request
 
 from pitwall.api import caching, pages, parameters, table
 from pitwall.api.caching import Answer
-from pitwall.api.description import JSON
-from pitwall.api.errors import BadRequest
+from pitwall.api.description import JSON, ListOf, described
+from pitwall.api.errors import BadRequest, NotFound, Problem
 from pitwall.api.parameters import Parameter
 from pitwall.api.reads import Stored
 from pitwall.api.shapes import Shape, pruned
@@ -23,9 +23,6 @@ Item = dict[str, Any]
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
-
-CONTENT_TYPES = (JSON, "text/csv")
-"""Of a list."""
 
 PAGES: Mapping[str, Parameter] = {
     "limit": Parameter(parameters.whole_number(1, MAX_LIMIT, default=DEFAULT_LIMIT), "items of a page"),
@@ -60,6 +57,25 @@ def whole(shape: Shape) -> dict[str, Parameter]:
 def paged(shape: Shape) -> dict[str, Parameter]:
     """Parameters of a list that has pages."""
     return {**whole(shape), **PAGES}
+
+
+def listing(
+    summary: str,
+    shape: Shape,
+    query: Mapping[str, Parameter],
+    problems: tuple[type[Problem], ...] = (NotFound,),
+) -> Callable[[Callable[..., Answer]], Callable[..., Response]]:
+    """Describes a route that answers a list of items of this shape, and has its answers kept; the rest as of
+    `described`.
+    """
+
+    def listed(view: Callable[..., Answer]) -> Callable[..., Response]:
+        told = described(
+            summary, query=query, answers=ListOf(shape.schema), content_types=(JSON, "text/csv"), problems=problems
+        )
+        return caching.kept(told(view))
+
+    return listed
 
 
 def after(given: Mapping[str, Any], this_list: tuple[Any, ...]) -> int | None:

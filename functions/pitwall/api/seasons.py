@@ -8,7 +8,6 @@ from flask import Blueprint
 
 from pitwall.api import caching, lists, parameters, reads
 from pitwall.api.caching import Answer
-from pitwall.api.description import ListOf, described
 from pitwall.api.errors import BadRequest, NotFound
 from pitwall.api.reads import Stored
 from pitwall.api.shapes import Shape
@@ -25,14 +24,7 @@ _UNKNOWN = datetime.max.replace(tzinfo=UTC)
 
 
 @routes.get("/seasons/<year>")
-@caching.kept
-@described(
-    "The calendar of a season: its meetings by date, with their sessions",
-    query=lists.whole(MEETING),
-    answers=ListOf(MEETING.schema),
-    content_types=lists.CONTENT_TYPES,
-    problems=(NotFound,),
-)
+@lists.listing("The calendar of a season: its meetings by date, with their sessions", MEETING, lists.whole(MEETING))
 def calendar(year: str) -> Answer:
     """Meetings and sessions that were cancelled say so. CSV has a row for each session, with what else its meeting has.
 

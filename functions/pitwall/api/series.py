@@ -10,8 +10,6 @@ from flask import Blueprint
 
 from pitwall.api import caching, drivers, lists, numbered, parameters, reads, sessions
 from pitwall.api.caching import Answer
-from pitwall.api.description import ListOf, described
-from pitwall.api.errors import NotFound
 from pitwall.api.parameters import Parameter
 from pitwall.api.reads import Stored
 from pitwall.api.shapes import Shape
@@ -34,10 +32,10 @@ _NAMES_A_CAR = re.compile(r"\bCARS? [0-9]|[0-9] \([A-Z]{3}\)|\bLAPPED CARS\b")
 
 
 @routes.get("/sessions/<key>/raceControl")
-@caching.kept
-@described(
+@lists.listing(
     "Messages of race control in order",
-    query={
+    RACE_CONTROL,
+    {
         "flag": Parameter(
             parameters.matching(r"[A-Za-z]{1,16}(?: [A-Za-z]{1,16})?", "a flag such as RED or DOUBLE YELLOW"),
             "only this flag, in any case",
@@ -49,9 +47,6 @@ _NAMES_A_CAR = re.compile(r"\bCARS? [0-9]|[0-9] \([A-Z]{3}\)|\bLAPPED CARS\b")
         "driver": Parameter(parameters.driver, "only messages about this driver, by racing number or code"),
         **lists.paged(RACE_CONTROL),
     },
-    answers=ListOf(RACE_CONTROL.schema),
-    content_types=lists.CONTENT_TYPES,
-    problems=(NotFound,),
 )
 def race_control(key: str) -> Answer:
     """With `driver`, messages with the racing number and those that name the car in their text, as "CAR 4 (NOR)".
@@ -77,14 +72,7 @@ def race_control(key: str) -> Answer:
 
 
 @routes.get("/sessions/<key>/weather")
-@caching.kept
-@described(
-    "Weather reports in order",
-    query=lists.paged(WEATHER),
-    answers=ListOf(WEATHER.schema),
-    content_types=lists.CONTENT_TYPES,
-    problems=(NotFound,),
-)
+@lists.listing("Weather reports in order", WEATHER, lists.paged(WEATHER))
 def weather(key: str) -> Answer:
     """About one a minute. Reads the session and a document a report, one more to know whether there are more."""
     session, _ = _session(key)
@@ -92,14 +80,7 @@ def weather(key: str) -> Answer:
 
 
 @routes.get("/sessions/<key>/trackStatus")
-@caching.kept
-@described(
-    "Changes of the track's status in order",
-    query=lists.paged(TRACK_STATUS),
-    answers=ListOf(TRACK_STATUS.schema),
-    content_types=lists.CONTENT_TYPES,
-    problems=(NotFound,),
-)
+@lists.listing("Changes of the track's status in order", TRACK_STATUS, lists.paged(TRACK_STATUS))
 def track_status(key: str) -> Answer:
     """Clear, yellow, safety car, red.
 
@@ -110,16 +91,13 @@ def track_status(key: str) -> Answer:
 
 
 @routes.get("/sessions/<key>/teamRadio")
-@caching.kept
-@described(
+@lists.listing(
     "Radio messages in order",
-    query={
+    TEAM_RADIO,
+    {
         "driver": Parameter(parameters.driver, "only this driver's, by racing number or code"),
         **lists.paged(TEAM_RADIO),
     },
-    answers=ListOf(TEAM_RADIO.schema),
-    content_types=lists.CONTENT_TYPES,
-    problems=(NotFound,),
 )
 def team_radio(key: str) -> Answer:
     """Where the recordings are, relative to the session's `archivePath`; what is said in them is not known here.

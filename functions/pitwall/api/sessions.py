@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from pitwall.api import caching, lists, parameters, reads
 from pitwall.api.caching import Answer
-from pitwall.api.description import ListOf, Parameter, described, given
+from pitwall.api.description import Parameter, described, given
 from pitwall.api.errors import BadRequest, NoSession, NotFound
 from pitwall.api.reads import Reads, Stored
 from pitwall.api.shapes import Shape
@@ -49,13 +49,7 @@ FILTERS = {
 
 
 @routes.get("/sessions")
-@caching.kept
-@described(
-    "Sessions, newest first",
-    query={**FILTERS, **lists.paged(SESSION)},
-    answers=ListOf(SESSION.schema),
-    content_types=lists.CONTENT_TYPES,
-)
+@lists.listing("Sessions, newest first", SESSION, {**FILTERS, **lists.paged(SESSION)}, problems=())
 def listed() -> Answer:
     """By their last change in the feed's own time, so that a session that runs comes first and a correction moves none.
 

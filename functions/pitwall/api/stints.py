@@ -9,8 +9,6 @@ from msgspec import UNSET, UnsetType
 
 from pitwall.api import caching, drivers, lists, parameters, reads
 from pitwall.api.caching import Answer
-from pitwall.api.description import ListOf, described
-from pitwall.api.errors import NotFound
 from pitwall.api.parameters import Parameter
 from pitwall.api.shapes import Shape
 from pitwall.api.table import by_number
@@ -34,14 +32,7 @@ _OF_DRIVER = {"driver": Parameter(parameters.driver, "only this driver's, by rac
 
 
 @routes.get("/sessions/<key>/stints")
-@caching.kept
-@described(
-    "Stints of all drivers or of one",
-    query={**_OF_DRIVER, **lists.paged(STINT)},
-    answers=ListOf(STINT.schema),
-    content_types=lists.CONTENT_TYPES,
-    problems=(NotFound,),
-)
+@lists.listing("Stints of all drivers or of one", STINT, {**_OF_DRIVER, **lists.paged(STINT)})
 def stints(key: str) -> Answer:
     """By racing number, each driver's in order.
 
@@ -51,14 +42,7 @@ def stints(key: str) -> Answer:
 
 
 @routes.get("/sessions/<key>/pitStops")
-@caching.kept
-@described(
-    "Pit stops of all drivers or of one",
-    query={**_OF_DRIVER, **lists.paged(PIT_STOP)},
-    answers=ListOf(PIT_STOP.schema),
-    content_types=lists.CONTENT_TYPES,
-    problems=(NotFound,),
-)
+@lists.listing("Pit stops of all drivers or of one", PIT_STOP, {**_OF_DRIVER, **lists.paged(PIT_STOP)})
 def pit_stops(key: str) -> Answer:
     """By racing number, each driver's in order; drives through the lane are among them, with `stop` false.
 
