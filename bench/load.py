@@ -24,23 +24,24 @@ CONNECTIONS = 8
 _DONE = """
 done = function(summary, latency)
   local errors = summary.errors
-  io.write(string.format('\\n{"requests":%d,"seconds":%f,"p50":%f,"p99":%f,"failed":%d}\\n',
+  io.write(string.format('\\n{"requests":%d,"seconds":%f,"p50":%f,"p99":%f,"failed":%d,"bytes":%d}\\n',
     summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
-    errors.connect + errors.read + errors.write + errors.status + errors.timeout))
+    errors.connect + errors.read + errors.write + errors.status + errors.timeout, summary.bytes))
 end
 """
 
 
 class Figures(NamedTuple):
-    """What a load found: requests answered, and how long one of them took."""
+    """What a load found: requests answered, how long one of them took, and bytes of its answer, headers included."""
 
     per_second: float
     p50_ms: float
     p99_ms: float
+    bytes: int
 
     def named(self) -> dict[str, float]:
         """As a benchmark prints them."""
-        return {"perSecond": self.per_second, "p50Ms": self.p50_ms, "p99Ms": self.p99_ms}
+        return {"perSecond": self.per_second, "p50Ms": self.p50_ms, "p99Ms": self.p99_ms, "bytes": self.bytes}
 
 
 class Failed(Exception):
@@ -54,13 +55,13 @@ def client() -> str:
 
 def load(url: str, seconds: float, headers: Mapping[str, str] | None = None) -> Figures:
     """Asks for `url` over and over for so long. Raises Failed."""
-    requests, took, p50, p99, failed = (_wrk if shutil.which("wrk") else _python)(url, seconds, headers or {})
+    requests, took, p50, p99, failed, sent = (_wrk if shutil.which("wrk") else _python)(url, seconds, headers or {})
     if failed or not requests:
         raise Failed(f"{failed} of {requests} requests of {url} failed")
-    return Figures(round(requests / took, 1), round(p50, 2), round(p99, 2))
+    return Figures(round(requests / took, 1), round(p50, 2), round(p99, 2), sent // requests)
 
 
-Raw = tuple[int, float, float, float, int]
+Raw = tuple[int, float, float, float, int, int]
 
 
 def _wrk(url: str, seconds: float, headers: Mapping[str, str]) -> Raw:
@@ -71,18 +72,20 @@ def _wrk(url: str, seconds: float, headers: Mapping[str, str]) -> Raw:
         command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", "--timeout", "30s", "-s", str(script), *given]
         ran = subprocess.run([*command, url], capture_output=True, text=True, check=True, timeout=seconds + 60)
     told = json.loads(ran.stdout.splitlines()[-1])
-    return told["requests"], told["seconds"], told["p50"], told["p99"], told["failed"]
+    return told["requests"], told["seconds"], told["p50"], told["p99"], told["failed"], told["bytes"]
 
 
 def _python(url: str, seconds: float, headers: Mapping[str, str]) -> Raw:
     times: list[float] = []
-    failed = 0
+    failed = sent = 0
 
     async def ask(session: aiohttp.ClientSession, until: float) -> None:
-        nonlocal failed
+        nonlocal failed, sent
         while (began := time.perf_counter()) < until:
             async with session.get(url) as response:
-                await response.read()
+                sent += len(await response.read()) + sum(
+                    len(name) + len(value) + 4 for name, value in response.raw_headers
+                )
             failed += response.status >= 400
             times.append((time.perf_counter() - began) * 1_000)
 
@@ -95,4 +98,4 @@ def _python(url: str, seconds: float, headers: Mapping[str, str]) -> Raw:
             return time.perf_counter() - began
 
     took = asyncio.run(run())
-    return len(times), took, statistics.median(times), statistics.quantiles(times, n=100)[98], failed
+    return len(times), took, statistics.median(times), statistics.quantiles(times, n=100)[98], failed, sent

@@ -237,7 +237,7 @@ def test_who_comes_while_it_is_read_waits_for_that_reading(clock: Clock):
         assert reading.wait(30)
         others = [crowd.submit(hot.get, "laps", count) for _ in range(CROWD - 1)]
         go_on.set()
-        assert {asked.result().number for asked in (first, *others)} == {1}
+        assert {asked.result().made.number for asked in (first, *others)} == {1}
     assert count.made == 1
 
 
@@ -249,7 +249,7 @@ def test_a_reading_ages_from_its_begin(clock: Clock):
     hot: Hot[Made] = Hot(clock)
     hot.get("laps", count)
     clock.now += 0.2
-    assert hot.get("laps", count).number == 2
+    assert hot.get("laps", count).made.number == 2
 
 
 def test_who_comes_a_second_after_a_reading_began_does_not_wait_for_it(clock: Clock):
@@ -266,9 +266,9 @@ def test_who_comes_a_second_after_a_reading_began_does_not_wait_for_it(clock: Cl
         clock.now += 1
         newer = hot.get("laps", lambda last: Made(2))
         go_on.set()
-        assert first.result().number == 1
-        assert newer.number == 2
-        assert hot.get("laps", lambda last: Made(3)).number == 2
+        assert first.result().made.number == 1
+        assert newer.made.number == 2
+        assert hot.get("laps", lambda last: Made(3)).made.number == 2
 
 
 def test_all_who_waited_for_a_failure_are_told_and_the_next_one_reads(clock: Clock):
@@ -288,7 +288,7 @@ def test_all_who_waited_for_a_failure_are_told_and_the_next_one_reads(clock: Clo
         for asked in (first, second):
             with pytest.raises(Unavailable):
                 asked.result()
-    assert hot.get("laps", Count()).number == 1
+    assert hot.get("laps", Count()).made.number == 1
 
 
 def test_memory_is_bounded_and_the_longest_unasked_goes_first(clock: Clock):
@@ -305,4 +305,4 @@ def test_memory_is_bounded_and_the_longest_unasked_goes_first(clock: Clock):
 
 def test_what_is_larger_than_the_memory_is_given_and_not_kept(clock: Clock):
     hot: Hot[Made] = Hot(clock, max_bytes=100)
-    assert [hot.get("laps", lambda last, n=n: Made(n)).number for n in (1, 2)] == [1, 2]
+    assert [hot.get("laps", lambda last, n=n: Made(n)).made.number for n in (1, 2)] == [1, 2]

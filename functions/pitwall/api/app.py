@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import time
 from functools import cache
-from http import HTTPStatus
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from flask import Flask, Request, Response, current_app, g, request
 from flask_cors import CORS
+from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response as WsgiResponse
 
 from pitwall.api import (
@@ -27,6 +28,7 @@ from pitwall.api import (
     limits,
     live,
     private,
+    request_log,
     seasons,
     series,
     sessions,
@@ -35,13 +37,16 @@ from pitwall.api import (
     users,
 )
 from pitwall.api.firebase import Firebase
+from pitwall.api.front import Front
 from pitwall.api.hot import Hot, Seconds
 from pitwall.api.reads import Reads
-from pitwall.pipeline import metrics
 from pitwall.pipeline.database import Database
 from pitwall.pipeline.invocation import configured
-from pitwall.pipeline.log import follow, log
+from pitwall.pipeline.log import follow
 from pitwall.settings import Settings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 PREFIXES = {"api": "/api", "v1": "/api/v1"}
 """Where the routes are: `/api/v1` is an alias of `/api`."""
@@ -83,8 +88,14 @@ def create_app(settings: Settings, clock: live.Clock = live.wall_clock, seconds:
         )
     docs_pages.register(app, settings)
     _follow_requests(app, settings)
-    limits.enforce(app, settings)
+    limited = limits.enforce(app, settings)
     access.enforce(app, settings, seconds)
+    outer: WSGIApplication = app.wsgi_app
+    if settings.public and not settings.app_check:
+        outer = Front(outer, limited, settings.project, seconds)
+    if settings.proxies:
+        outer = ProxyFix(outer, x_for=settings.proxies, x_proto=0, x_host=0, x_port=0, x_prefix=0)
+    setattr(app, "wsgi_app", outer)  # noqa: B010 - mypy allows no assignment to a method
     return app
 
 
@@ -112,25 +123,10 @@ def _follow_requests(app: Flask, settings: Settings) -> None:
     def end(response: Response) -> Response:
         if "Cache-Control" not in response.headers:
             response.cache_control.no_store = True
-        _log(response)
+        route = request.url_rule.rule if request.url_rule else "none"
+        took = time.perf_counter() - g.began
+        request_log.answered(request.method, route, response.status_code, took, reads=g.reads.count)
         return response
-
-
-def _log(response: Response) -> None:
-    """The request as Cloud Logging shows one, without what tells who asked for what: route for URL, no address."""
-    code = response.status_code
-    route = request.url_rule.rule if request.url_rule else "none"
-    method = request.method if request.method in metrics.METHODS else "_OTHER"
-    seconds = time.perf_counter() - g.began
-    metrics.request(method, route, code, seconds)
-    log(
-        "ERROR" if code >= HTTPStatus.INTERNAL_SERVER_ERROR else "INFO",
-        f"{method} {route} {code}",
-        function="api",
-        route=route,
-        httpRequest={"requestMethod": method, "requestUrl": route, "status": code, "latency": f"{seconds:.3f}s"},
-        firestoreReads=g.reads.count,
-    )
 
 
 @cache

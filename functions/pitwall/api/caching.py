@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from http import HTTPStatus
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from flask import Response, current_app, g, request
@@ -39,6 +39,9 @@ SHAPE = f"{SCHEMA_VERSION}.1"
 
 HOT = "PITWALL_HOT"
 """Key in the app's config of what this instance keeps."""
+
+REPEATABLE = "pitwall.repeatable"
+"""Key in a request's environment of the `Repeatable` that its route has left there."""
 
 _CONDITIONS = ("HTTP_IF_NONE_MATCH", "HTTP_IF_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE")
 
@@ -71,25 +74,52 @@ class Bytes:
             return self._gzipped
 
 
+Headers = list[tuple[str, str]]
+
+
+class Repeatable(NamedTuple):
+    """What may be given to everybody who asks the same, as `front` does.
+
+    good_until: seconds of the instance's clock. route: its pattern. tag: as in the header ETag.
+    of_the_body: the headers that a 304 has not.
+    """
+
+    good_until: float
+    route: str
+    tag: str
+    body: bytes
+    of_the_body: Headers
+
+
 class Answer:
     """What a route says to everybody who asks the same: a body and what its headers say of it."""
 
     def __init__(self, body: Bytes, content_type: str, headers: Mapping[str, str]) -> None:
         self.body = body
-        self._headers = [*headers.items(), ("Content-Type", content_type), ("Vary", "Accept-Encoding")]
+        self._content_type = content_type
+        self._headers = [*headers.items(), ("Vary", "Accept-Encoding")]
 
     @property
     def size(self) -> int:
         """Bytes it takes, at most: the gzipped body is no longer than the plain one."""
         return 2 * len(self.body.plain) + _OVERHEAD
 
-    def response(self) -> Response:
-        """The response to the current request, or 304 if the client has it already. Raises PreconditionFailed."""
-        gzipped = _wants_gzip(request.environ.get("HTTP_ACCEPT_ENCODING", ""))
-        tag = self.body.tag + ("-gzip" if gzipped else "")
-        response = Response(headers=[*self._headers, ("ETag", f'"{tag}"')])
+    def response(self, good_until: float | None = None) -> Response:
+        """The response to the current request, or 304 if the client has it already. Raises PreconditionFailed.
+
+        good_until: seconds of the instance's clock until which others may be given the same, if they may.
+        """
+        gzipped = wants_gzip(request.environ.get("HTTP_ACCEPT_ENCODING", ""))
+        tag = f'"{self.body.tag}-gzip"' if gzipped else f'"{self.body.tag}"'
+        body = self.body.gzipped if gzipped else self.body.plain
+        of_the_body = [("Content-Type", self._content_type), ("Content-Length", str(len(body)))]
+        if gzipped:
+            of_the_body.append(("Content-Encoding", "gzip"))
+        if good_until is not None and request.url_rule is not None:
+            request.environ[REPEATABLE] = Repeatable(good_until, request.url_rule.rule, tag, body, of_the_body)
+        response = Response(headers=[*self._headers, ("ETag", tag), *of_the_body])
         conditions = [request.environ[condition] for condition in _CONDITIONS if condition in request.environ]
-        if conditions == [f'"{tag}"'] and "HTTP_IF_NONE_MATCH" in request.environ:
+        if conditions == [tag] and "HTTP_IF_NONE_MATCH" in request.environ:
             response.status_code = HTTPStatus.NOT_MODIFIED  # as nearly everybody asks
         elif conditions:
             response.make_conditional(request)
@@ -97,14 +127,12 @@ class Answer:
             raise PreconditionFailed
         if response.status_code == HTTPStatus.NOT_MODIFIED:
             return response
-        if gzipped:
-            response.headers["Content-Encoding"] = "gzip"
-        response.set_data(self.body.gzipped if gzipped else self.body.plain)
+        response.set_data(body)
         return response
 
 
 @functools.lru_cache(maxsize=256)
-def _wants_gzip(accepted: str) -> bool:
+def wants_gzip(accepted: str) -> bool:
     """accepted: the header Accept-Encoding."""
     return parse_accept_header(accepted, Accept).best_match(("gzip", "identity")) == "gzip"
 
@@ -115,11 +143,7 @@ class Absence:
     size = _OVERHEAD
 
     def __init__(self, problem: NotFound | NoSession) -> None:
-        self._problem = problem
-
-    def response(self) -> Response:
-        """Raises the problem."""
-        raise self._problem.with_traceback(None)
+        self.problem = problem
 
 
 def kept(view: Callable[..., Answer]) -> Callable[..., Response]:
@@ -136,7 +160,10 @@ def kept(view: Callable[..., Answer]) -> Callable[..., Response]:
 
         hot: Hot[Answer | Absence] = current_app.config[HOT]
         asked = (request.endpoint, *path.values(), request.query_string)
-        return hot.get(asked, make).response()
+        made, good_until = hot.get(asked, make)
+        if isinstance(made, Absence):
+            raise made.problem.with_traceback(None)
+        return made.response(good_until)
 
     return answered
 

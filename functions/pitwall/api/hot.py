@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from threading import Lock
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from cachetools import LRUCache
 
@@ -32,6 +32,13 @@ class Sized(Protocol):
 
 T = TypeVar("T", bound=Sized)
 Seconds = Callable[[], float]
+
+
+class Found(NamedTuple, Generic[T]):
+    """What was made, and until when it is good, in seconds of the clock it was kept by."""
+
+    made: T
+    good_until: float
 
 
 class _Reading(Generic[T]):
@@ -61,7 +68,7 @@ class Hot(Generic[T]):
         self._lock = Lock()
         self._readings: LRUCache[Hashable, _Reading[T]] = LRUCache(max_bytes, getsizeof=lambda reading: reading.size)
 
-    def get(self, key: Hashable, make: Callable[[T | None], T]) -> T:
+    def get(self, key: Hashable, make: Callable[[T | None], T]) -> Found[T]:
         """What `make` made for `key` at most a second ago; else what it makes now.
 
         make: is given what was last made for `key`, if it is still there. What it raises goes to everybody who waited
@@ -76,7 +83,7 @@ class Hot(Generic[T]):
                 self._keep(key, reading)
         if reading is not fresh:
             self._fill(key, reading, lambda: make(None if last is None else last.made))
-        return reading.found.result()
+        return Found(reading.found.result(), reading.began + FRESH_S)
 
     def _fill(self, key: Hashable, reading: _Reading[T], make: Callable[[], T]) -> None:
         try:

@@ -15,7 +15,6 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from flask import Flask, Response, g, request
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from pitwall.api import keys, private
 from pitwall.api.errors import RateLimited
@@ -39,9 +38,13 @@ class _Limit:
         self._item = RateLimitItemPerMinute(amount, namespace=name)
         self._limiter = FixedWindowRateLimiter(SharedCounters(database, amount, secret))
 
+    def is_reached(self, client: str) -> bool:
+        """Whether nothing is left to a client."""
+        return not self._limiter.test(self._item, client)
+
     def refuse_if_reached(self, client: str) -> None:
         """Raises RateLimited if nothing is left to a client."""
-        if not self._limiter.test(self._item, client):
+        if self.is_reached(client):
             after = self._state(client).reset_s
             raise RateLimited(
                 f"No more than {self._item.amount} requests a minute: try again in {after} s.",
@@ -71,60 +74,76 @@ class _State(NamedTuple):
     reset_s: int
 
 
-def enforce(app: Flask, settings: Settings) -> None:
-    """Has `app` refuse who asks for too much. To be called before `access.enforce`: a refusal costs nothing.
+class Limits:
+    """The limits of an app: of keys, of addresses, and of addresses that send keys which are not good."""
 
-    The client's address is what PITWALL_PROXIES proxies say it is, else that of who is connected.
-    """
-    if settings.proxies:
-        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
-            app.wsgi_app, x_for=settings.proxies, x_proto=0, x_host=0, x_port=0, x_prefix=0
-        )
-    secret = settings.rate_limit_secret or settings.project
-    database: Callable[[], Database] = app.config[private.DATABASE]
+    def __init__(self, settings: Settings, database: Callable[[], Database]) -> None:
+        secret = settings.rate_limit_secret or settings.project
 
-    def limit(name: str, amount: int) -> _Limit | None:
-        return _Limit(name, amount, database, secret) if amount else None
+        def limit(name: str, amount: int) -> _Limit | None:
+            return _Limit(name, amount, database, secret) if amount else None
 
-    of_keys = limit("key", settings.rate_limit_key)
-    of_addresses = limit("address", settings.rate_limit_address)
-    of_guesses = limit("unknown-key", settings.rate_limit_address)
+        self._of_keys = limit("key", settings.rate_limit_key)
+        self._of_addresses = limit("address", settings.rate_limit_address)
+        self._of_guesses = limit("unknown-key", settings.rate_limit_address)
 
-    @app.before_request
-    def refuse() -> None:
-        g.refused = False
-        if not _counts():
-            return
+    def count_address(self, address: str) -> list[tuple[str, str]] | None:
+        """Counts a request that names no key; the headers that say what is left. None, and not counted: nothing is."""
+        limited, client = self._of_addresses, _network(address)
+        if limited is None:
+            return []
+        if limited.is_reached(client):
+            return None
+        limited.count(client)
+        return list(limited.headers(client).items())
+
+    def refuse_if_reached(self) -> None:
+        """Raises RateLimited if nothing is left to the client of the current request."""
         key = request.headers.get(keys.HEADER)
-        asked = [(of_addresses, _address())] if key is None else [(of_keys, keys.id_of(key)), (of_guesses, _address())]
-        g.refused = True
+        address = _network(request.remote_addr or "")
+        asked = [(self._of_addresses, address)]
+        if key is not None:
+            asked = [(self._of_keys, keys.id_of(key)), (self._of_guesses, address)]
         for limited, client in asked:
             if limited is not None:
                 limited.refuse_if_reached(client)
+
+    def count(self, key: str) -> dict[str, str]:
+        """Counts the current request; the headers that say what is left. key: id of the key that is good, or empty."""
+        limited, client = self._of_addresses, _network(request.remote_addr or "")
+        if key:
+            limited, client = self._of_keys, key
+        elif keys.HEADER in request.headers:
+            limited = self._of_guesses
+        if limited is None:
+            return {}
+        limited.count(client)
+        return limited.headers(client)
+
+
+def enforce(app: Flask, settings: Settings) -> Limits:
+    """Has `app` refuse who asks for too much. To be called before `access.enforce`: a refusal costs nothing."""
+    limits = Limits(settings, app.config[private.DATABASE])
+
+    @app.before_request
+    def refuse() -> None:
+        g.refused = _counts()
+        if g.refused:
+            limits.refuse_if_reached()
         g.refused = False
 
     @app.after_request
     def count(response: Response) -> Response:
-        if g.refused or not _counts():
-            return response
-        limited, client = of_addresses, _address()
-        if g.caller.key:
-            limited, client = of_keys, g.caller.key
-        elif keys.HEADER in request.headers:
-            limited = of_guesses
-        if limited is not None:
-            limited.count(client)
-            response.headers.update(limited.headers(client))
+        if not g.refused and _counts():
+            response.headers.update(limits.count(g.caller.key))
         return response
+
+    return limits
 
 
 def _counts() -> bool:
     """Whether the request counts: not what the platform asks for its own sake, nor what a browser asks ahead."""
     return request.path.startswith("/api") and request.method != "OPTIONS"
-
-
-def _address() -> str:
-    return _network(request.remote_addr or "")
 
 
 @lru_cache(maxsize=4_096)
