@@ -19,6 +19,7 @@ from pitwall.api import caching, description, parameters
 from pitwall.api.caching import Answer, Bytes
 from pitwall.api.description import JSON, Parameter, Placeholder, described
 from pitwall.api.errors import NotFound
+from pitwall.api.web_page import HTML, SAFE, safe
 from pitwall.settings import Settings
 
 routes = Blueprint("docs", __name__)
@@ -26,17 +27,9 @@ routes = Blueprint("docs", __name__)
 DOCUMENT = "PITWALL_OPENAPI"
 """Key in the app's config of what makes the document of a prefix, once."""
 
-HTML = "text/html"
 _KEPT_S = 60 * 60
 
-_SAFE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
-_PAGE = {
-    **_SAFE,
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-}
+_PAGE = safe("script-src 'self'", "style-src 'self' 'unsafe-inline'", "img-src 'self' data:", "connect-src 'self'")
 """Both programs write styles into the page as they run; scripts they load from here alone."""
 
 
@@ -90,7 +83,7 @@ def register(app: Flask, settings: Settings) -> None:
 def document() -> Response:
     """OpenAPI 3.1, generated from the code that serves."""
     body = current_app.config[DOCUMENT](request.path.removesuffix("/openapi.json"))
-    return _answer(body, JSON, _SAFE)
+    return _answer(body, JSON, SAFE)
 
 
 @routes.get("/docs")
@@ -113,7 +106,7 @@ def file(asset: str) -> Response:
     """Scripts and styles."""
     if asset not in ASSETS:
         raise NotFound("There is no such file.")
-    return _answer(_read(asset), ASSETS[asset].content_type + "; charset=utf-8", _SAFE)
+    return _answer(_read(asset), ASSETS[asset].content_type + "; charset=utf-8", SAFE)
 
 
 def _page(*scripts: str, style: str = "") -> Response:

@@ -14,6 +14,7 @@ from pitwall.api import caching, live, parameters, reads, sessions
 from pitwall.api.caching import Answer
 from pitwall.api.description import JSON, Parameter, described, given
 from pitwall.api.reads import Reads, Stored
+from pitwall.api.web_page import HTML, safe
 from pitwall.documents import paths
 from pitwall.documents.base import SCHEMA_VERSION
 
@@ -22,7 +23,6 @@ routes = Blueprint("status", __name__)
 REVISION = "PITWALL_REVISION"
 """Key in the app's config of the deployed revision."""
 
-HTML = "text/html"
 LIVE = timedelta(minutes=10)
 """A session of which nothing was stored for longer is not live: its weather alone changes every minute."""
 
@@ -40,13 +40,7 @@ STYLE = (
     ".live{color:#5fd38a}.stale{color:#ff8a80}small{color:#999}}"
 )
 _HASH = b64encode(sha256(STYLE.encode()).digest()).decode()
-_SAFE = {
-    "Content-Security-Policy": (
-        f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
+_PAGE = safe(f"style-src 'sha256-{_HASH}'")
 
 _TEXT = {"type": "string"}
 _TIME = {"type": "string", "format": "date-time"}
@@ -130,7 +124,7 @@ def _shown(form: str) -> Answer:
         documents,
         max_age=caching.CURRENT_S,
         parameters={"at": now.isoformat(timespec="seconds")},
-        headers={"Vary": "Accept", **(_SAFE if form == "html" else {})},
+        headers={"Vary": "Accept", **(_PAGE if form == "html" else {})},
         content_type=JSON if form == "json" else f"{HTML}; charset=utf-8",
     )
 
