@@ -10,7 +10,7 @@ STAMP := .venv/.ready
 ON_PATH := .venv/.on-path
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up test lint schema examples bench soak clean
+.PHONY: help setup run up test lint schema examples bench soak bundle lock audit clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 12
@@ -23,7 +23,7 @@ $(STAMP): requirements.txt requirements-dev.txt
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null 2>&1 || \
 		"$(PYTHON)" -m venv --clear .venv || \
 		{ rm -rf .venv; echo "Python's venv module is needed as well: apt-get install python3-venv"; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $(STAMP)
 
 # What is deployed can be run from anywhere: `.venv/bin/python -m pitwall.collect`.
@@ -58,5 +58,20 @@ bench: setup ## the benchmarks, one JSON line each
 soak: setup ## the long proofs: eight hours of live feed, ten seeds of chaos, whole sessions
 	$(BIN)/python -m bench.soak
 
+bundle: setup ## build/functions.zip, which every function is deployed from, and its SHA-256
+	@$(BIN)/python -m deploy.bundle
+
+# For the oldest Python that PitWall runs on; a test holds the pins to be those of the deployed one, too.
+LOCK = $(BIN)/uv pip compile --quiet --no-header --no-emit-index-url --generate-hashes --python-version 3.11 \
+	$(foreach package,$(UPGRADE),--upgrade-package $(package))
+
+lock: setup ## the pinned, hashed requirements*.txt from requirements*.in; versions stay (UPGRADE="package ..." for newer)
+	$(LOCK) requirements.in -o requirements.txt
+	$(LOCK) requirements-dev.in -o requirements-dev.txt
+	$(LOCK) -c requirements.txt deploy/collector/requirements.in -o deploy/collector/requirements.txt
+
+audit: setup ## what is known against the pinned packages, from PyPI; fails as well if one cannot be asked about
+	$(BIN)/pip-audit --strict --disable-pip -r requirements.txt -r requirements-dev.txt -r deploy/collector/requirements.txt
+
 clean: ## removes what make and the tests have made
-	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf .venv .cache build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -32,7 +32,8 @@ def last(name: str) -> str:
 
 
 def pins(path: Path) -> set[str]:
-    return {line for line in path.read_text().splitlines() if re.match(r"[a-z0-9]", line)}
+    """`name==version` of each package."""
+    return {line.removesuffix(" \\") for line in path.read_text().splitlines() if re.match(r"[a-z0-9]", line)}
 
 
 def test_image_copies_only_what_exists():
