@@ -15,8 +15,8 @@ Every route has to have one, else the app is not created. It stands under the ca
 
 The query is read before the function runs, so what is unknown or cannot be used never reaches it, whether it asks for
 `given` or not. The function's docstring is the longer text for people. Not to be listed in `problems`:
-a bad request, too many requests, no database and a mistake of ours, which every route has, and who may not, which
-`pitwall.api.access` knows.
+a bad request, too many requests, no database and a mistake of ours, which every route has, who may not, which
+`pitwall.api.access` knows, and what is no body, which goes with `private.takes`.
 """
 
 from __future__ import annotations
@@ -92,13 +92,12 @@ def described(
     statuses: tuple[HTTPStatus, ...] = (HTTPStatus.OK,),
     content_types: tuple[str, ...] = (JSON,),
     problems: tuple[type[Problem], ...] = (),
-    takes: Any = None,
 ) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """Describes a route, and has it refuse parameters that it does not take.
 
     summary: a line without a full stop. answers: the body of a success: a msgspec Struct, a JSON Schema (a
     component by its `title`), ListOf one of these, or None for no JSON. statuses, content_types: of a success.
-    problems: those of this route beside those every route has. takes: the Struct that the body of the request fits.
+    problems: those of this route beside those every route has. What a body has to fit is told by `private.takes`.
     """
 
     def describe(view: Callable[..., R]) -> Callable[..., R]:
@@ -110,7 +109,7 @@ def described(
             statuses=statuses,
             content_types=content_types,
             problems=problems,
-            takes=takes,
+            takes=getattr(view, "takes", None),
         )
 
         @functools.wraps(view)

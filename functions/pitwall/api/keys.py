@@ -23,7 +23,7 @@ from msgspec.structs import asdict, replace
 from pitwall.api import private
 from pitwall.api.caller import caller
 from pitwall.api.description import ListOf, described
-from pitwall.api.errors import NotFound, TooLarge, Unauthenticated, WrongContentType
+from pitwall.api.errors import NotFound, Unauthenticated
 from pitwall.api.hot import Seconds
 from pitwall.documents import paths
 from pitwall.documents.api_key import ApiKeyDocument, KeyName
@@ -122,16 +122,10 @@ class Keys(Fields, kw_only=True):
 
 
 @routes.post("/keys")
-@described(
-    "Make an API key",
-    takes=NewKey,
-    answers=MadeKey,
-    statuses=(HTTPStatus.CREATED,),
-    problems=(TooLarge, WrongContentType),
-)
-def make() -> Response:
+@described("Make an API key", answers=MadeKey, statuses=(HTTPStatus.CREATED,))
+@private.takes(NewKey)
+def make(wanted: NewKey) -> Response:
     """The key is shown this once: nobody can read it again, as only its SHA-256 is stored."""
-    wanted = private.body(NewKey)
     key = PREFIX + secrets.token_urlsafe(32)
     now = private.now()
     new = ApiKeyDocument(at=now, name=wanted.name, role="service", created_at=now, created_by=caller().uid)

@@ -211,7 +211,8 @@ def _content(route: Route, types: _Types) -> Schema:
 def _failures(route: Route, may: Access, responses: dict[str, Schema]) -> dict[str, Schema]:
     """Every way the route can fail, by status; what several routes share is a component."""
     by_status: dict[int, list[type[errors.Problem]]] = {}
-    problems: list[type[errors.Problem]] = [*_EVERYWHERE, *_REFUSED[may], *route.description.problems]
+    told = route.description
+    problems = [*_EVERYWHERE, *_REFUSED[may], *told.problems, *(_OF_A_BODY if told.takes else ())]
     for problem in dict.fromkeys(problems):
         by_status.setdefault(problem.status.value, []).append(problem)
     shown = {}
@@ -259,6 +260,7 @@ def _headers(route: Route, names: Iterable[str]) -> Schema:
 
 
 _EVERYWHERE = (errors.BadRequest, errors.RateLimited, errors.Internal, errors.DatabaseUnavailable)
+_OF_A_BODY = (errors.TooLarge, errors.WrongContentType)
 _REFUSED: Mapping[Access, tuple[type[errors.Problem], ...]] = {
     Access.PUBLIC: (),
     Access.SESSIONS: (errors.Unauthenticated, errors.Forbidden),

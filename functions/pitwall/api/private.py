@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
 import orjson
@@ -27,6 +28,8 @@ _ATTEMPTS = 5
 
 D = TypeVar("D", bound=Document)
 T = TypeVar("T", bound=msgspec.Struct)
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def now() -> datetime:
@@ -100,11 +103,24 @@ def answer(body: msgspec.Struct, status: HTTPStatus = HTTPStatus.OK) -> Response
     return response
 
 
-def body(kind: type[T]) -> T:
-    """The body of the current request: JSON that fits `kind`.
+def takes(kind: type[T]) -> Callable[[Callable[Concatenate[T, P], R]], Callable[P, R]]:
+    """Gives a route the body of the request first: JSON that fits `kind`. Stands below `described`, which says so.
 
-    Raises BadRequest with the member that does not fit, WrongContentType, TooLarge.
+    The route then also raises BadRequest with the member that does not fit, WrongContentType, TooLarge.
     """
+
+    def taken(view: Callable[Concatenate[T, P], R]) -> Callable[P, R]:
+        @functools.wraps(view)
+        def taking_view(*args: P.args, **path: P.kwargs) -> R:
+            return view(_body(kind), *args, **path)
+
+        taking_view.takes = kind  # type: ignore[attr-defined]
+        return taking_view
+
+    return taken
+
+
+def _body(kind: type[T]) -> T:
     if request.mimetype not in ("application/json", "application/merge-patch+json"):
         raise WrongContentType("The body has to be JSON: `Content-Type: application/json`.")
     try:

@@ -12,7 +12,7 @@ from msgspec.structs import asdict, replace
 from pitwall.api import firebase, private
 from pitwall.api.caller import caller
 from pitwall.api.description import described
-from pitwall.api.errors import NotFound, TooLarge, WrongContentType
+from pitwall.api.errors import NotFound
 from pitwall.api.firebase import Role
 from pitwall.documents import paths
 from pitwall.documents.base import Fields
@@ -88,15 +88,10 @@ def me() -> Response:
 
 
 @routes.patch("/me")
-@described(
-    "Change the profile of the account that asks",
-    takes=ProfileChange,
-    answers=Profile,
-    problems=(NotFound, TooLarge, WrongContentType),
-)
-def change() -> Response:
+@described("Change the profile of the account that asks", answers=Profile, problems=(NotFound,))
+@private.takes(ProfileChange)
+def change(wanted: ProfileChange) -> Response:
     """What the body names changes, and nothing else; null takes a member out (JSON Merge Patch)."""
-    wanted = private.body(ProfileChange)
 
     def changed(before: UserDocument | None) -> UserDocument:
         profile = _registered(before)
@@ -120,17 +115,12 @@ def forget() -> Response:
 
 
 @routes.patch("/users/<uid>/role")
-@described(
-    "Give an account a role, or take it",
-    takes=RoleChange,
-    answers=GivenRole,
-    problems=(NotFound, TooLarge, WrongContentType),
-)
-def give_role(uid: str) -> Response:
+@described("Give an account a role, or take it", answers=GivenRole, problems=(NotFound,))
+@private.takes(RoleChange)
+def give_role(wanted: RoleChange, uid: str) -> Response:
     """It is in the ID tokens that are issued from then on; what is for admins goes by the new one at once."""
-    role = private.body(RoleChange).role
-    firebase.current().set_role(uid, role)
-    return private.answer(GivenRole(uid=uid, role=role or UNSET))
+    firebase.current().set_role(uid, wanted.role)
+    return private.answer(GivenRole(uid=uid, role=wanted.role or UNSET))
 
 
 def _registered(profile: UserDocument | None) -> UserDocument:
