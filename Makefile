@@ -62,8 +62,8 @@ bundle: setup ## build/functions.zip, which every function is deployed from, and
 	@$(BIN)/python -m deploy.bundle
 
 # For the oldest Python that PitWall runs on; a test holds the pins to be those of the deployed one, too.
-LOCK = $(BIN)/uv pip compile --quiet --no-header --no-emit-index-url --generate-hashes --python-version 3.11 \
-	$(foreach package,$(UPGRADE),--upgrade-package $(package))
+LOCK = $(BIN)/uv pip compile --quiet --no-header --no-emit-index-url --generate-hashes \
+	--python $(BIN)/python --python-version 3.11 $(foreach package,$(UPGRADE),--upgrade-package $(package))
 
 lock: setup ## the pinned, hashed requirements*.txt from requirements*.in; versions stay (UPGRADE="package ..." for newer)
 	$(LOCK) requirements.in -o requirements.txt
