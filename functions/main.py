@@ -34,6 +34,14 @@ def recorder(request: Request) -> Any:
 
 
 @functions_framework.http
+def economy(request: Request) -> Any:
+    """Pub/Sub push of `budget`: has ticks go out more seldom, then closes Firestore to clients, as costs rise."""
+    from pitwall.pipeline.budget import heed
+
+    return heed(request)
+
+
+@functions_framework.http
 def reconciler(request: Request) -> Any:
     """Cloud Scheduler's target every 15 minutes: corrects the last session once its archive is complete."""
     from pitwall.history.reconciler import run

@@ -156,7 +156,8 @@ class Stack:
             self._serve_history(processes)
             endpoints = {name: server.url for name, server in self.functions.items()}
             if self._seed is not None:
-                upstreams = {s.function: endpoints[s.function] for s in topology.push_subscriptions(self.settings)}
+                served = [s.function for s in topology.push_subscriptions(self.settings) if s.function in endpoints]
+                upstreams = {function: endpoints[function] for function in served}
                 self.chaos = exit_.enter_context(ChaosProxies(processes, upstreams, self._seed, self._rates))
                 endpoints.update(self.chaos.urls)
             topology.create(self.settings, endpoints)

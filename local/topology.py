@@ -29,7 +29,7 @@ class PushSubscription(NamedTuple):
 
 def topics(settings: Settings) -> tuple[str, ...]:
     """Ids of all topics, dead-letter topics included."""
-    own = (settings.topic_timing, settings.topic_events, settings.topic_raw)
+    own = (settings.topic_timing, settings.topic_events, settings.topic_raw, settings.topic_budget)
     return (*own, *(dead_letter(topic) for topic in own))
 
 
@@ -37,6 +37,7 @@ def push_subscriptions(settings: Settings) -> tuple[PushSubscription, ...]:
     return (
         PushSubscription("timing-writer", settings.topic_timing, "writer"),
         PushSubscription("raw-recorder", settings.topic_raw, "recorder"),
+        PushSubscription("budget-economy", settings.topic_budget, "economy"),
     )
 
 
@@ -46,7 +47,10 @@ def dead_letter_subscriptions(settings: Settings) -> tuple[str, ...]:
 
 
 def create(settings: Settings, endpoints: Mapping[str, str]) -> None:
-    """Creates all of it where PUBSUB_EMULATOR_HOST points. endpoints: URL to push to, by function."""
+    """Creates it where PUBSUB_EMULATOR_HOST points, without the subscriptions of functions that are not served.
+
+    endpoints: URL to push to, by function.
+    """
     publisher = pubsub_v1.PublisherClient()
     with pubsub_v1.SubscriberClient() as subscriber:
         for topic in topics(settings):
@@ -57,6 +61,8 @@ def create(settings: Settings, endpoints: Mapping[str, str]) -> None:
                 topic=publisher.topic_path(settings.project, name),
             )
         for subscription in push_subscriptions(settings):
+            if subscription.function not in endpoints:
+                continue  # nothing here bills, so nothing here asks `economy`
             subscriber.create_subscription(
                 request={
                     "name": subscriber.subscription_path(settings.project, subscription.id),

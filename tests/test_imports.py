@@ -34,6 +34,7 @@ CALLS = {
     "poller": ("POST", "/", b"{}", 200),
     "writer": ("POST", "/", b"no push", 400),
     "recorder": ("POST", "/", b"no push", 400),
+    "economy": ("POST", "/", b"no push", 400),
     "reconciler": ("POST", "/", b"{}", 200),
 }
 

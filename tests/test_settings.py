@@ -59,6 +59,9 @@ def test_speed_max_is_as_fast_as_it_goes():
         ("PITWALL_CORS_ORIGINS", "app.example"),
         ("PITWALL_CORS_ORIGINS", "https://app.example/"),
         ("PITWALL_CORS_ORIGINS", "https://*.app.example"),
+        ("PITWALL_ECONOMY_SLOW_AT", "80%"),
+        ("PITWALL_ECONOMY_CLOSED_AT", "0"),
+        ("PITWALL_RULES_OPEN", "rulesets/1"),
     ],
 )
 def test_wrong_value_is_refused_with_the_name_of_its_variable(variable: str, value: str):
@@ -75,6 +78,19 @@ def test_all_wrong_values_are_named_at_once():
 def test_lease_that_would_expire_between_two_renewals_is_refused():
     with pytest.raises(SettingsError, match="PITWALL_LEASE_RENEW_S"):
         Settings.from_env({**EMULATED, "PITWALL_LEASE_RENEW_S": "5", "PITWALL_LEASE_TTL_S": "10"})
+
+
+def test_thresholds_of_the_budget_in_the_wrong_order_are_refused():
+    with pytest.raises(SettingsError, match="PITWALL_ECONOMY_SLOW_AT"):
+        Settings.from_env({**EMULATED, "PITWALL_ECONOMY_SLOW_AT": "1.1"})
+
+
+@pytest.mark.parametrize(("opened", "closed"), [("1", ""), ("", "1"), ("1", "1")])
+def test_rules_that_could_be_closed_but_not_opened_again_are_refused(opened: str, closed: str):
+    rulesets = {"PITWALL_RULES_OPEN": opened, "PITWALL_RULES_CLOSED": closed}
+    named = {name: f"projects/p/rulesets/{ruleset}" for name, ruleset in rulesets.items() if ruleset}
+    with pytest.raises(SettingsError, match="PITWALL_RULES_OPEN and PITWALL_RULES_CLOSED"):
+        Settings.from_env({**EMULATED, **named})
 
 
 def test_tokens_that_nobody_signed_are_not_believed_in_the_cloud():

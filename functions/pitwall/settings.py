@@ -30,6 +30,7 @@ FIRESTORE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST, STORAGE_EMULATOR_HOST and FIREBAS
 | PITWALL_TOPIC_TIMING | `timing` | topic of the documents that changed |
 | PITWALL_TOPIC_EVENTS | `events` | topic of what happened (overtake, stop, ...) |
 | PITWALL_TOPIC_RAW | `raw` | topic of the feed's raw messages |
+| PITWALL_TOPIC_BUDGET | `budget` | topic of the budget's messages, which Cloud Billing publishes |
 | PITWALL_PUBSUB_ENDPOINT | empty: the global one | `<region>-pubsub.googleapis.com:443`: order holds within a region |
 | PITWALL_RAW_BUCKET | `<project>-raw` | Cloud Storage bucket of the recorder |
 | PITWALL_LEASE_TTL_S | `10` | seconds a lease lives without being renewed |
@@ -41,6 +42,11 @@ FIRESTORE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST, STORAGE_EMULATOR_HOST and FIREBAS
 | PITWALL_ENVELOPE_BYTES | `262144` | bytes of one `timing` message, above which a tick is split |
 | PITWALL_RAW_BATCH_S | `5` | seconds of raw messages in one object of the recorder |
 | PITWALL_RAW_BATCH_BYTES | `262144` | bytes of raw messages, uncompressed, in one object of the recorder |
+| PITWALL_ECONOMY_SLOW_AT | `0.8` | part of the budget from which on ticks are slow |
+| PITWALL_ECONOMY_CLOSED_AT | `1` | part of the budget from which on Firestore is closed to clients |
+| PITWALL_RULES_OPEN | empty: rules stay | ruleset (`projects/<project>/rulesets/<id>`) of `firestore.rules` |
+| PITWALL_RULES_CLOSED | empty: rules stay | ruleset of `firestore.closed.rules` |
+| PITWALL_RULES_URL | `https://firebaserules.googleapis.com` | server of the Firebase Rules API |
 | PITWALL_CORS_ORIGINS | empty: none | web origins whose pages may read the API, with commas, or `*` for all |
 | PITWALL_PUBLIC | `on` | `off`: the API shows sessions and seasons only to an account with a role or an API key |
 | PITWALL_APP_CHECK | `off` | `on`: the API answers apps only with a token of Firebase App Check; API keys need none |
@@ -104,6 +110,16 @@ def _seconds(value: str) -> float:
     return seconds
 
 
+def _part(value: str) -> float:
+    try:
+        part = float(value)
+    except ValueError:
+        part = math.nan
+    if not 0 < part < math.inf:
+        raise ValueError("is not a number above 0")
+    return part
+
+
 def _count(value: str) -> int:
     if not re.fullmatch(r"[0-9]{1,12}", value) or int(value) == 0:
         raise ValueError("is not a whole number above 0")
@@ -160,6 +176,7 @@ _secret_version = _matching(
     r"projects/[a-z0-9:.-]+/secrets/[A-Za-z0-9_-]+/versions/([0-9]+|latest)",
     "a Secret Manager version (projects/<project>/secrets/<secret>/versions/latest)",
 )
+_ruleset = _matching(r"projects/[a-z0-9:.-]+/rulesets/[A-Za-z0-9_-]+", "a ruleset (projects/<project>/rulesets/<id>)")
 _ORIGIN = r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?"
 _origins = _matching(
     rf"|\*|{_ORIGIN}( *, *{_ORIGIN})*",
@@ -209,6 +226,7 @@ class Settings:
     topic_timing: str = _variable("PITWALL_TOPIC_TIMING", _topic, "timing")
     topic_events: str = _variable("PITWALL_TOPIC_EVENTS", _topic, "events")
     topic_raw: str = _variable("PITWALL_TOPIC_RAW", _topic, "raw")
+    topic_budget: str = _variable("PITWALL_TOPIC_BUDGET", _topic, "budget")
     pubsub_endpoint: str = _variable("PITWALL_PUBSUB_ENDPOINT", _endpoint, "")
     raw_bucket: str = _variable("PITWALL_RAW_BUCKET", _bucket, "")
     lease_ttl_s: float = _variable("PITWALL_LEASE_TTL_S", _seconds, 10.0)
@@ -220,6 +238,11 @@ class Settings:
     envelope_bytes: int = _variable("PITWALL_ENVELOPE_BYTES", _count, 256 * 1024)
     raw_batch_s: float = _variable("PITWALL_RAW_BATCH_S", _seconds, 5.0)
     raw_batch_bytes: int = _variable("PITWALL_RAW_BATCH_BYTES", _count, 256 * 1024)
+    economy_slow_at: float = _variable("PITWALL_ECONOMY_SLOW_AT", _part, 0.8)
+    economy_closed_at: float = _variable("PITWALL_ECONOMY_CLOSED_AT", _part, 1.0)
+    rules_open: str = _variable("PITWALL_RULES_OPEN", _ruleset, "")
+    rules_closed: str = _variable("PITWALL_RULES_CLOSED", _ruleset, "")
+    rules_url: str = _variable("PITWALL_RULES_URL", _url, "https://firebaserules.googleapis.com")
     cors_origins: str = _variable("PITWALL_CORS_ORIGINS", _origins, "")
     public: bool = _variable("PITWALL_PUBLIC", _switch, True)
     app_check: bool = _variable("PITWALL_APP_CHECK", _switch, False)
@@ -269,6 +292,12 @@ class Settings:
             wrong.append("PITWALL_LEASE_RENEW_S must be less than half of PITWALL_LEASE_TTL_S")
         if self.handover_s >= self.invocation_s:
             wrong.append("PITWALL_HANDOVER_S must be less than PITWALL_INVOCATION_S")
+        if self.economy_slow_at > self.economy_closed_at:
+            wrong.append("PITWALL_ECONOMY_SLOW_AT must not be more than PITWALL_ECONOMY_CLOSED_AT")
+        if (self.rules_open == "") != (self.rules_closed == ""):
+            wrong.append("PITWALL_RULES_OPEN and PITWALL_RULES_CLOSED are to be set both or neither")
+        elif self.rules_open and self.rules_open == self.rules_closed:
+            wrong.append("PITWALL_RULES_OPEN and PITWALL_RULES_CLOSED must not be the same")
         return wrong
 
     def to_env(self) -> dict[str, str]:

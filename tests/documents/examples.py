@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pitwall.documents.api_key import ApiKeyDocument
 from pitwall.documents.base import SCHEMA_VERSION, Document
 from pitwall.documents.drivers import DriverDocument, Lap, LapDocument, PartBest, PitStop, Speeds, Stint
+from pitwall.documents.economy import BudgetsWord, EconomyDocument, HandsWord
 from pitwall.documents.job import JobDocument, KindChanges, Reconciled
 from pitwall.documents.live import (
     CarChannels,
@@ -236,6 +237,14 @@ EXAMPLES: dict[str, Document] = {
     ),
     "apiKeys/9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08": ApiKeyDocument(
         at=AT, name="a bot", role="service", created_at=AT, created_by="pDeC0hV8T1bZ", revoked_at=AT, last_used_at=AT
+    ),
+    "economy/current": EconomyDocument(
+        at=AT,
+        mode="closed",
+        set_by="budget",
+        reason="the costs are 102 of 100 EUR",
+        hand=HandsWord(mode="slow", reason="a race with many viewers"),
+        budget=BudgetsWord(mode="closed", reason="the costs are 102 of 100 EUR", cost_interval_start=AT),
     ),
 }
 """A document of each kind by its path, as the poller publishes it: without `v` and `writtenAt`."""

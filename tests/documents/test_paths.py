@@ -31,6 +31,7 @@ BUILT = {
     paths.event(2026, "testing-1"): "event",
     paths.user("u1"): "user",
     paths.api_key("0" * 64): "apiKey",
+    paths.economy(): "economy",
 }
 
 
@@ -54,6 +55,7 @@ def test_a_path_is_recognised_as_the_kind_stored_there(path: str, kind: str):
         "sessions/9845/laps",
         "sessions/9845/laps/1/cars/44",
         "sessions/9845/live/nothing",
+        "economy/other",
         "sessions/../live/timing",
         "sessions/__9845__",
         "sessions/98\x0045",

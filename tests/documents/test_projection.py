@@ -36,7 +36,7 @@ from tests.timing.test_any_payload import messages
 SECTORS = (30_100, 29_200, 25_300)
 PLACE = {"Status": "OnTrack", "X": -1_200, "Y": 340, "Z": 12}
 CHANNELS = {"Channels": {"0": 11_000, "2": 301, "3": 8, "4": 100, "5": 0, "45": 12}}
-NOT_OF_THE_STATE = {"feed", "tower", "apiKey", "job", "user", "schedule", "event"}
+NOT_OF_THE_STATE = {"feed", "tower", "apiKey", "job", "user", "schedule", "event", "economy"}
 """Kinds that the pipeline makes: how the feed is, and copies of the tower."""
 
 

@@ -128,6 +128,7 @@ def test_no_subscription_has_a_dead_letter_policy(settings: Settings):
         "timing-dead": "",
         "events-dead": "",
         "raw-dead": "",
+        "budget-dead": "",
     }
 
 

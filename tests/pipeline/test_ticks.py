@@ -7,13 +7,15 @@ import random
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from pitwall.documents.base import Document
+from pitwall.documents.encoding import EPOCH
 from pitwall.documents.live import TowerDocument
 from pitwall.documents.projection import project
 from pitwall.message import Message
-from pitwall.pipeline.ticks import FEED_MS, SEGMENTS_MS, TICK_MS, Reducer, Tick
+from pitwall.pipeline.ticks import FEED_MS, SEGMENTS_MS, SLOW_TICK_MS, TICK_MS, Reducer, Tick
 from pitwall.sources.recording import open_recording
 from pitwall.timing.change import Change
 
@@ -37,7 +39,11 @@ def begun() -> Reducer:
 
 
 def paths(ticks: list[Tick]) -> list[str]:
-    return [path for tick in ticks for path, _ in tick.documents]
+    return [path for path, _ in told(ticks)]
+
+
+def told(ticks: list[Tick]) -> list[tuple[str, Document]]:
+    return [document for tick in ticks for document in tick.documents]
 
 
 def towers(ticks: list[Tick]) -> list[TowerDocument]:
@@ -185,11 +191,14 @@ def test_a_reducer_loaded_from_a_dump_goes_on_as_if_never_stopped(seed: int) -> 
     assert ticks == expected
 
 
+@pytest.mark.parametrize("tick_ms", [TICK_MS, SLOW_TICK_MS])
 @pytest.mark.parametrize("seed", range(4))
-def test_asking_between_messages_changes_nothing_that_is_stored(seed: int) -> None:
+def test_asking_between_messages_changes_nothing_that_is_stored(seed: int, tick_ms: int) -> None:
     """At speed 1 a timer asks for due ticks between messages; at `max` nobody does."""
     messages = race(seed)
     quiet, asked = Reducer("waiting", "f1", "recording"), Reducer("waiting", "f1", "recording")
+    for reducer in (quiet, asked):
+        reducer.set_tick(tick_ms)
     expected = play(quiet, messages) + quiet.finish()
     ticks: list[Tick] = []
     for message in messages:
@@ -199,6 +208,71 @@ def test_asking_between_messages_changes_nothing_that_is_stored(seed: int) -> No
         ticks += asked.offer(message)
     ticks += asked.finish()
     assert of_the_session(ticks) == of_the_session(expected)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_slow_ticks_tell_the_same_in_the_end(seed: int) -> None:
+    usual, slow = Reducer("waiting", "f1", "recording"), Reducer("waiting", "f1", "recording")
+    slow.set_tick(SLOW_TICK_MS)
+    messages = race(seed)
+    expected, ticks = (play(reducer, messages) + reducer.finish() for reducer in (usual, slow))
+    instants = [tick.at for tick in of_the_session_alone(ticks)]
+    assert all(after - before >= SLOW_TICK_MS for before, after in itertools.pairwise(instants[:-1]))
+    assert len(instants) < len(of_the_session_alone(expected)) / 2
+    assert last_told(ticks) == last_told(expected)
+
+
+def of_the_session_alone(ticks: list[Tick]) -> list[Tick]:
+    """The ticks that are not for `live/feed` alone."""
+    return [tick for tick in ticks if any(not path.endswith("live/feed") for path, _ in tick.documents)]
+
+
+def last_told(ticks: list[Tick]) -> dict[str, Document]:
+    """What was told last at each path, its instant aside: what changed and changed back meanwhile was told or not."""
+    last = {path: document for tick in ticks for path, document in tick.documents if "/towers/" not in path}
+    return {
+        path: msgspec.structs.replace(document, at=EPOCH)
+        for path, document in last.items()
+        if not path.endswith("live/feed")
+    }
+
+
+def test_every_slow_tower_is_kept_for_those_who_watch_with_a_delay() -> None:
+    reducer = begun()
+    reducer.set_tick(SLOW_TICK_MS)
+    ticks = [tick for n in range(60) for tick in reducer.offer(timing(5_000 + n * 1_000, {"NumberOfLaps": n}))]
+    kept = [document for path, document in told(ticks) if "/towers/" in path]
+    assert len(kept) == 12
+    assert kept == towers(ticks)
+
+
+def test_a_slow_first_change_after_a_quiet_time_goes_at_once() -> None:
+    reducer = begun()
+    reducer.set_tick(SLOW_TICK_MS)
+    reducer.offer(timing(5_000, {"Position": "1"}))
+    assert towers(reducer.offer(timing(9_999, {"NumberOfLaps": 1}))) == []
+    assert [tick.at for tick in reducer.offer(timing(20_000, {"NumberOfLaps": 2}))][:1] == [START + 10_000]
+    assert [tick.at for tick in reducer.offer(timing(25_000, {"NumberOfLaps": 3}))][-1] == START + 25_000
+
+
+def test_what_waits_when_ticks_become_quicker_goes_out_by_the_clock_and_not_in_the_past() -> None:
+    reducer = begun()
+    reducer.set_tick(SLOW_TICK_MS)
+    reducer.offer(timing(5_000, {"Position": "1"}))
+    reducer.offer(timing(5_500, {"NumberOfLaps": 1}))
+    reducer.offer(timing(8_700, {"NumberOfLaps": 2}))
+    reducer.set_tick(TICK_MS)
+    (tick,) = reducer.due(START + 8_700)
+    assert (tick.at, towers([tick])[0].lines["7"].n) == (START + 8_700, 2)
+
+
+def test_ticks_stay_slow_through_a_checkpoint_and_into_another_session() -> None:
+    reducer = begun()
+    reducer.set_tick(SLOW_TICK_MS)
+    reducer = Reducer.load(reducer.dump())
+    assert reducer.tick_ms == SLOW_TICK_MS
+    reducer.offer(Message("SessionInfo", {**SESSION, "Key": 7002}, START + 6_000_000))
+    assert (reducer.session, reducer.tick_ms) == ("7002", SLOW_TICK_MS)
 
 
 def of_the_session(ticks: list[Tick]) -> list[tuple[int, list[tuple[str, Document]]]]:

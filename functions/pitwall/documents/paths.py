@@ -11,6 +11,7 @@ from typing import NamedTuple
 from pitwall.documents.api_key import ApiKeyDocument
 from pitwall.documents.base import Document
 from pitwall.documents.drivers import DriverDocument, LapDocument
+from pitwall.documents.economy import EconomyDocument
 from pitwall.documents.job import JobDocument
 from pitwall.documents.live import (
     EntriesDocument,
@@ -36,8 +37,8 @@ from pitwall.documents.user import UserDocument
 SESSIONS = "sessions"
 SCHEDULES = "schedule"
 API_KEYS = "apiKeys"
-OF_PEOPLE = ("users/", "apiKeys/")
-"""Begins of the paths that only the API writes, never a message: who could publish one could make a key."""
+OF_NO_FEED = ("users/", "apiKeys/", "economy/")
+"""Begins of the paths that no message writes: who could publish one could make a key, or have the rules opened."""
 TOWER_SLOTS = 25
 """Slots of `towers/`: the tower as it was, one every 5 s of feed time, the last two minutes."""
 TOWER_SLOT_MS = 5_000
@@ -80,6 +81,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("event", "seasons/{year}/events/{round}", EventDocument),
     Kind("user", "users/{uid}", UserDocument),
     Kind("apiKey", "apiKeys/{sha256}", ApiKeyDocument),
+    Kind("economy", "economy/current", EconomyDocument),
 )
 
 _BY_SHAPE: dict[tuple[str | None, ...], Kind] = {
@@ -97,9 +99,7 @@ def kind_of(path: str) -> Kind:
     parts = path.split("/")
     if all(valid_id(part) for part in parts):
         shape: tuple[str | None, ...] = tuple(part if i % 2 == 0 else None for i, part in enumerate(parts))
-        found = _BY_SHAPE.get(shape)
-        if found is None and len(parts) == 4:
-            found = _BY_SHAPE.get((*shape[:3], parts[3]))
+        found = _BY_SHAPE.get(shape) or _BY_SHAPE.get((*shape[:-1], parts[-1]))
         if found is not None:
             return found
     raise UnknownPath(f"no document is stored at {path!r}")
@@ -178,6 +178,10 @@ def user(uid: str) -> str:
 def api_key(sha256: str) -> str:
     """`sha256`: of the key, in hexadecimal."""
     return f"apiKeys/{sha256}"
+
+
+def economy() -> str:
+    return "economy/current"
 
 
 def lease(feed: str) -> str:

@@ -22,6 +22,7 @@ import orjson
 from msgspec import UNSET, UnsetType
 
 from pitwall.documents import paths
+from pitwall.documents.economy import Mode
 from pitwall.documents.encoding import millis
 from pitwall.documents.projection import project
 from pitwall.documents.session import SessionDocument
@@ -29,13 +30,14 @@ from pitwall.message import FEED_GAP, FeedStatus, Message, feed_gap
 from pitwall.pipeline import metrics
 from pitwall.pipeline.checkpoint import Checkpoint, Checkpoints, Superseded, TooLarge, Totals
 from pitwall.pipeline.database import Database, Unavailable
+from pitwall.pipeline.economy import Economy, Watch
 from pitwall.pipeline.envelope import TickDocument, encode
 from pitwall.pipeline.lease import Held, Lease, LeaseLost
 from pitwall.pipeline.log import log
 from pitwall.pipeline.publisher import Publisher
 from pitwall.pipeline.reader import Ended, FeedClock, Item, Opened, Quiet, Reader
 from pitwall.pipeline.recorder import RawBatch
-from pitwall.pipeline.ticks import Reducer, Tick
+from pitwall.pipeline.ticks import SLOW_TICK_MS, TICK_MS, Reducer, Tick
 from pitwall.settings import Settings
 from pitwall.timing import change
 from pitwall.timing.change import Change
@@ -172,6 +174,8 @@ class Holder:
             self._recent.extend(checkpoint.recent)
             self._known = frozenset(digest for _, digest in checkpoint.recent)
             self._clock.message(reducer.clock)
+        self._watch = Watch(Economy(database), self._beside, monotonic)
+        self._economise(self._watch.first())
         self._reconnects = self._reducer.feed.reconnects
         self._before = msgspec.structs.replace(self._totals)
         self._reader = reader or Reader(opened, max(self._cursor, 0))
@@ -484,9 +488,17 @@ class Holder:
             self._publish_raw()
         self._renew(now)
         self._save(now)
+        self._economise(self._watch.look(now))
         if now >= self._log_at:
             self._log_at = now + LOG_S
             self._log("INFO", "polling", waiting=self._reader.waiting)
+
+    def _economise(self, mode: Mode | None) -> None:
+        """Ticks as the economy's mode wants them; as they are where it is not known."""
+        tick_ms = TICK_MS if mode == "off" else SLOW_TICK_MS
+        if mode is not None and tick_ms != self._reducer.tick_ms:
+            log("INFO", f"the economy is {mode}", feed=self._settings.feed, tickMs=tick_ms)
+            self._reducer.set_tick(tick_ms)
 
     def _renew(self, now: float) -> None:
         if self._renewing is not None and self._renewing.done():

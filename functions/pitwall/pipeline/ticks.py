@@ -5,7 +5,8 @@ a `Tick` when it is due: the whole value of each changed document. It counts the
 latest instant of any message), so a race gives the same ticks at every replay speed, and after a
 resume from a dump; nothing here reads a wall clock or does I/O.
 
-A tick is due one second after the last; the first change after a quiet second goes at once.
+A tick is due one second after the last, or as long as `set_tick` says; the first change after so long a quiet goes at
+once.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from msgspec import UNSET, Struct, field
 
 from pitwall.documents import paths
 from pitwall.documents.base import Document
-from pitwall.documents.encoding import EPOCH, instant, millis
+from pitwall.documents.encoding import EPOCH, instant
 from pitwall.documents.live import FeedDocument, TowerDocument
 from pitwall.documents.projection import Projected, project
 from pitwall.message import FeedState, FeedStatus, Message
@@ -27,6 +28,8 @@ from pitwall.timing.change import Change
 from pitwall.timing.state import SessionState
 
 TICK_MS = 1_000
+SLOW_TICK_MS = 5_000
+"""Between two ticks where viewers are to cost less. All of a tick waits: what goes under one version still agrees."""
 SEGMENTS_MS = 2_000
 """Mini-sectors change with nearly every message and few screens show them: every other second will do."""
 FEED_MS = 15_000
@@ -72,6 +75,8 @@ class Pace(Struct):
     segments: int | None = None
     feed: int | None = None
     tower_slot: int | None = None
+    tick: int = TICK_MS
+    """Between two ticks."""
     pending: list[Change] = field(default_factory=list)
     feed_pending: bool = True
     arrived: list[int] = field(default_factory=list)
@@ -112,6 +117,18 @@ class Reducer:
     def timing_at(self) -> int:
         """Instant of the last message that tells of cars, feed ms; 0 before the first."""
         return self._pace.timing
+
+    @property
+    def tick_ms(self) -> int:
+        """How far apart ticks are, feed ms."""
+        return self._pace.tick
+
+    def set_tick(self, tick_ms: int) -> None:
+        """From now on ticks are so far apart. What would have gone out by now then goes out at the clock's instant."""
+        pace = self._pace
+        if tick_ms < pace.tick:
+            pace.since = max(pace.since, pace.clock)
+        pace.tick = tick_ms
 
     def set_feed(self, state: FeedState) -> None:
         """Notes how the feed is; published with the next tick if it is news."""
@@ -214,7 +231,7 @@ class Reducer:
         self.feed.state = state
         rejected = dict(self.rejected)
         self.state = SessionState(following, self.state.data.feed)
-        self._pace = Pace(rejected=rejected)
+        self._pace = Pace(rejected=rejected, tick=self._pace.tick)
         return ticks
 
     def _follow(self, at: int) -> None:
@@ -240,7 +257,7 @@ class Reducer:
         pace = self._pace
         if not pace.pending:
             return None
-        next_tick = pace.since if pace.ticked is None else max(pace.since, pace.ticked + TICK_MS)
+        next_tick = pace.since if pace.ticked is None else max(pace.since, pace.ticked + pace.tick)
         urgent = any(c.what != change.SEGMENTS for c in pace.pending)
         return next_tick if urgent else max(next_tick, (pace.segments or 0) + SEGMENTS_MS)
 
@@ -265,7 +282,7 @@ class Reducer:
                 continue
             documents.append(projected)
             if isinstance(projected[1], TowerDocument):
-                documents += self._kept_tower(projected[1])
+                documents += self._kept_tower(projected[1], at)
         if everything or at >= self._feed_due_at():
             documents.append(self._feed_document(at))
         arrived, pace.arrived = pace.arrived, []
@@ -294,9 +311,11 @@ class Reducer:
         self._pace.published[path] = digest
         return True
 
-    def _kept_tower(self, tower: TowerDocument) -> list[tuple[str, Document]]:
-        """The tower once more, every five seconds, for those who watch with a delay."""
-        at = millis(tower.at)
+    def _kept_tower(self, tower: TowerDocument, at: int) -> list[tuple[str, Document]]:
+        """The tower once more, every five seconds, for those who watch with a delay.
+
+        By the tick's instant: that of its last change may be in one slot twice where ticks are five seconds apart.
+        """
         slot = at // paths.TOWER_SLOT_MS
         if self._pace.tower_slot is not None and slot <= self._pace.tower_slot:
             return []

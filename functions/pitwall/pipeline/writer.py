@@ -153,7 +153,7 @@ def _part_of(session: str, path: str) -> str:
 
 def _checked(document: TickDocument) -> dict[str, Any]:
     """The fields to store. Raises UnknownPath, InvalidDocument or TooLarge."""
-    if document.path.startswith(paths.OF_PEOPLE):
+    if document.path.startswith(paths.OF_NO_FEED):
         raise UnknownPath(f"{document.path} is no document of a feed")
     encoded = bytes(document.fields)
     fields = to_fields(from_fields(document.path, msgspec.json.decode(encoded)))
