@@ -6,10 +6,16 @@ Speed and size are compared with a peer or a baseline in the same run, as ratios
 from __future__ import annotations
 
 import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
+
+if TYPE_CHECKING:
+    from local.simulator import Race
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -32,3 +38,16 @@ def require(path: Path) -> Path:
         print(f"{path} is not here: this benchmark needs the recordings beside the project", file=sys.stderr)
         raise SystemExit(MISSING)
     return path
+
+
+@contextmanager
+def recorded(given: Path | None, simulate: Callable[[], Race]) -> Iterator[tuple[Path, Path]]:
+    """A folder for as long as the block lasts, and the recording to play: the given one, else a simulated one in it."""
+    from local.simulator import write_recording
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = given or folder / "race.txt.gz"
+        if given is None:
+            write_recording(simulate(), path)
+        yield folder, path

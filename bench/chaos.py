@@ -8,13 +8,12 @@ see a version fall.
 from __future__ import annotations
 
 import argparse
-import tempfile
 from pathlib import Path
 
-from bench import result
+from bench import recorded, result
 from local import export
 from local.replay import Replay
-from local.simulator import quick_race, write_recording
+from local.simulator import quick_race
 
 
 def main() -> int:
@@ -23,12 +22,7 @@ def main() -> int:
     parser.add_argument("--recording", type=Path, help="play this instead of a simulated race")
     options = parser.parse_args()
     wrong, killed = 0, 0
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        path = options.recording
-        if path is None:
-            path = folder / "race.txt.gz"
-            write_recording(quick_race(1), path)
+    with recorded(options.recording, quick_race) as (folder, path):
         Replay(path, export_to=folder / "clean").run()
         for seed in range(1, options.seeds + 1):
             report = Replay(path, chaos=seed, export_to=folder / str(seed)).run()

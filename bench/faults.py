@@ -8,21 +8,12 @@ run has to be told by the run's own `gaps/{n}` documents (`local.gaps`).
 from __future__ import annotations
 
 import argparse
-import json
-import tempfile
 from pathlib import Path
-from typing import Any
 
-from bench import result
+from bench import recorded, result
 from local import export, gaps
 from local.replay import Replay
-from local.simulator import for_minutes, write_recording
-
-
-def documents(folder: Path) -> dict[str, dict[str, Any]]:
-    """An export's documents: path to fields."""
-    lines = (folder / export.FILE).read_text().splitlines()
-    return {line["path"]: line["fields"] for line in map(json.loads, lines)}
+from local.simulator import for_minutes
 
 
 def main() -> int:
@@ -32,18 +23,13 @@ def main() -> int:
     parser.add_argument("--recording", type=Path, help="play this instead of a simulated race of half an hour")
     options = parser.parse_args()
     unexplained = named = 0
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        path = options.recording
-        if path is None:
-            path = folder / "race.txt.gz"
-            write_recording(for_minutes(30), path)
+    with recorded(options.recording, lambda: for_minutes(30)) as (folder, path):
         Replay(path, export_to=folder / "recorded").run()
-        recorded = documents(folder / "recorded")
+        wanted = export.read(folder / "recorded" / export.FILE)
         for seed in [None, *options.seeds]:
             report = Replay(path, options.speed, live=True, faults=seed, export_to=folder / str(seed)).run()
-            got = documents(folder / str(seed))
-            differences = gaps.unexplained(recorded, got)
+            got = export.read(folder / str(seed) / export.FILE)
+            differences = gaps.unexplained(wanted, got)
             lost = sum(len(laps) for gap in gaps.gaps_in(got) for laps in gap.laps.values())
             unexplained += len(differences) + len(report["fallenVersions"]) + report["deadLetters"]
             named += lost

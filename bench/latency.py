@@ -8,12 +8,11 @@ which the tower is published at most once. Emulators and functions share this ma
 from __future__ import annotations
 
 import argparse
-import tempfile
 from pathlib import Path
 
-from bench import result
+from bench import recorded, result
 from local.replay import Replay
-from local.simulator import for_minutes, write_recording
+from local.simulator import for_minutes
 
 LIMIT_MS = 1_500
 
@@ -23,11 +22,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10, help="of racing, in real time (default 10)")
     parser.add_argument("--recording", type=Path, help="play this instead, to its end")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        path = options.recording
-        if path is None:
-            path = Path(folder) / "race.txt.gz"
-            write_recording(for_minutes(options.minutes, 1), path)
+    with recorded(options.recording, lambda: for_minutes(options.minutes)) as (_, path):
         report = Replay(path, 1.0).run()
     names = ("latencyMs", "latencyPartsMs", "tower", "messages", "durationS")
     result("latency", limitMs=LIMIT_MS, **{name: report[name] for name in names})
