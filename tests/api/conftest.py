@@ -90,6 +90,23 @@ def before(seconds: float) -> datetime:
     return NOW - timedelta(seconds=seconds)
 
 
+def got(api: httpx.Client, path: str, **query: str | int) -> dict[str, Any]:
+    """The body of what is asked for, after checking that it was answered."""
+    response = api.get(path, params=query)
+    assert response.status_code == 200, response.text
+    body: dict[str, Any] = response.json()
+    return body
+
+
+def pages(api: httpx.Client, path: str, **query: str | int) -> Iterator[dict[str, Any]]:
+    """Every page of a list, from cursor to cursor."""
+    page = got(api, path, **query)
+    yield page
+    while "nextCursor" in page:
+        page = got(api, path, **query, cursor=page["nextCursor"])
+        yield page
+
+
 def problem(response: httpx.Response) -> dict[str, Any]:
     """The problem in a response that failed, after checking that it is one and says nothing of the inside."""
     assert response.headers["content-type"] == "application/problem+json"

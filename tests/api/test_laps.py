@@ -11,9 +11,10 @@ import pytest
 
 from pitwall.documents.base import Document
 from pitwall.documents.drivers import Lap, LapDocument
-from tests.api.conftest import NOW, Stored, problem, problem_name
+from tests.api.conftest import NOW, Stored, got, pages, problem, problem_name
 from tests.documents.examples import DRIVER, LAP, SESSION
 
+ALL = "/api/sessions/9845/laps"
 LAPS = 12
 RETIRED_AFTER = 7
 
@@ -36,34 +37,21 @@ def race(store: Stored) -> Stored:
     return store
 
 
-def page(api: httpx.Client, **query: str | int) -> dict[str, Any]:
-    response = api.get("/api/sessions/9845/laps", params=query)
-    assert response.status_code == 200, response.text
-    body: dict[str, Any] = response.json()
-    return body
+def walk(api: httpx.Client, **query: str | int) -> list[list[int]]:
+    """The lap numbers of every page of the list."""
+    return [numbers(page) for page in pages(api, ALL, **query)]
 
 
 def numbers(body: dict[str, Any]) -> list[int]:
     return [item["lap"] for item in body["items"]]
 
 
-def walk(api: httpx.Client, **query: str | int) -> list[list[int]]:
-    """The lap numbers of every page of a list."""
-    pages = []
-    body = page(api, **query)
-    pages.append(numbers(body))
-    while "nextCursor" in body:
-        body = page(api, **query, cursor=body["nextCursor"])
-        pages.append(numbers(body))
-    return pages
-
-
 def test_laps_come_in_the_order_of_their_numbers(race: Stored, api: httpx.Client):
-    assert numbers(page(api)) == list(range(1, LAPS + 1))
+    assert numbers(got(api, ALL)) == list(range(1, LAPS + 1))
 
 
 def test_a_lap_is_its_document(race: Stored, api: httpx.Client):
-    first = page(api)["items"][0]
+    first = got(api, ALL)["items"][0]
     assert set(first) == {"at", "drivers", "lap", "v", "writtenAt"}
     assert first["drivers"]["44"]["lapTimeMs"] == 90_001
     assert first["drivers"]["44"]["startedAt"] == "2025-11-08T14:03:07.412Z"
@@ -72,18 +60,18 @@ def test_a_lap_is_its_document(race: Stored, api: httpx.Client):
 
 @pytest.mark.parametrize("driver", ["7A", "7a", "KAR", "kar", "Kar"])
 def test_laps_of_one_driver_have_only_that_driver(race: Stored, api: httpx.Client, driver: str):
-    items = page(api, driver=driver)["items"]
+    items = got(api, ALL, driver=driver)["items"]
     assert [list(item["drivers"]) for item in items] == [["7A"]] * RETIRED_AFTER
     assert set(items[0]) == {"at", "drivers", "lap", "v", "writtenAt"}
 
 
 def test_a_driver_without_laps_has_an_empty_list(race: Stored, api: httpx.Client):
-    assert page(api, driver="99") == {"items": []}
-    assert page(api, driver="NOB") == {"items": []}
+    assert got(api, ALL, driver="99") == {"items": []}
+    assert got(api, ALL, driver="NOB") == {"items": []}
 
 
 def test_from_and_to_are_inclusive(race: Stored, api: httpx.Client):
-    body = page(api, **{"from": 3, "to": 5})
+    body = got(api, ALL, **{"from": 3, "to": 5})
     assert numbers(body) == [3, 4, 5]
     assert "nextCursor" not in body
 
@@ -107,9 +95,9 @@ def test_pages_keep_to_from_and_to(race: Stored, api: httpx.Client):
 
 
 def test_a_cursor_stays_good_when_laps_are_added_and_corrected(race: Stored, api: httpx.Client):
-    first = page(api, limit=5)
+    first = got(api, ALL, limit=5)
     race({"sessions/9845/laps/3": lap(3), "sessions/9845/laps/13": lap(13)})
-    rest = page(api, limit=50, cursor=first["nextCursor"])
+    rest = got(api, ALL, limit=50, cursor=first["nextCursor"])
     assert numbers(rest) == list(range(6, 14))
 
 
@@ -119,15 +107,15 @@ def test_a_cursor_stays_good_when_laps_are_added_and_corrected(race: Stored, api
     ids=str,
 )
 def test_a_cursor_of_another_list_is_refused(race: Stored, api: httpx.Client, change: dict[str, Any]):
-    cursor = page(api, limit=5)["nextCursor"]
+    cursor = got(api, ALL, limit=5)["nextCursor"]
     response = api.get("/api/sessions/9845/laps", params={"cursor": cursor, **change})
     assert response.status_code == 400
     assert problem(response)["parameter"] == "cursor"
 
 
 def test_limit_may_change_from_page_to_page(race: Stored, api: httpx.Client):
-    cursor = page(api, limit=5)["nextCursor"]
-    assert numbers(page(api, limit=2, cursor=cursor)) == [6, 7]
+    cursor = got(api, ALL, limit=5)["nextCursor"]
+    assert numbers(got(api, ALL, limit=2, cursor=cursor)) == [6, 7]
 
 
 @pytest.mark.parametrize(
@@ -176,7 +164,7 @@ def test_laps_of_a_session_that_is_not_there_are_not_found(race: Stored, api: ht
 
 def test_laps_of_a_session_without_any_are_an_empty_list(store: Stored, api: httpx.Client):
     store({"sessions/9845": SESSION})
-    assert page(api) == {"items": []}
+    assert got(api, ALL) == {"items": []}
 
 
 def test_one_lap_is_its_document(race: Stored, api: httpx.Client):
@@ -205,20 +193,13 @@ def test_what_is_no_lap_number_is_a_bad_request(race: Stored, api: httpx.Client,
 def test_a_page_reads_its_laps_the_session_and_one_more(
     race: Stored, api: httpx.Client, capsys: pytest.CaptureFixture[str]
 ):
-    page(api, limit=5)
+    got(api, ALL, limit=5)
     assert '"firestoreReads":7' in capsys.readouterr().out
-
-
-def of_driver(api: httpx.Client, driver: str, **query: str | int) -> dict[str, Any]:
-    response = api.get(f"/api/sessions/9845/drivers/{driver}/laps", params=query)
-    assert response.status_code == 200, response.text
-    body: dict[str, Any] = response.json()
-    return body
 
 
 @pytest.mark.parametrize("driver", ["7A", "7a", "KAR", "kar"])
 def test_laps_of_a_driver_are_those_he_completed(race: Stored, api: httpx.Client, driver: str):
-    body = of_driver(api, driver)
+    body = got(api, f"/api/sessions/9845/drivers/{driver}/laps")
     assert [(lap["lap"], lap["racingNumber"], lap["lapTimeMs"]) for lap in body["items"]] == [
         (n, "7A", 95_000 + n) for n in range(1, RETIRED_AFTER + 1)
     ]
@@ -227,12 +208,8 @@ def test_laps_of_a_driver_are_those_he_completed(race: Stored, api: httpx.Client
 
 @pytest.mark.parametrize("limit", [1, 3, 7])
 def test_pages_of_a_drivers_laps_join(race: Stored, api: httpx.Client, limit: int):
-    body = of_driver(api, "44", limit=limit, **{"from": 2, "to": 11})
-    joined = numbers(body)
-    while "nextCursor" in body:
-        body = of_driver(api, "44", limit=limit, cursor=body["nextCursor"], **{"from": 2, "to": 11})
-        joined += numbers(body)
-    assert joined == list(range(2, 12))
+    found = pages(api, "/api/sessions/9845/drivers/44/laps", limit=limit, **{"from": 2, "to": 11})
+    assert list(chain.from_iterable(map(numbers, found))) == list(range(2, 12))
 
 
 @pytest.mark.parametrize("path", ["9846/drivers/44/laps", "9845/drivers/99/laps", "9845/drivers/NOB/laps"])
@@ -244,11 +221,11 @@ def test_laps_of_a_driver_who_is_not_there_are_not_found(race: Stored, api: http
 
 def test_a_driver_without_laps_is_there_with_none(race: Stored, api: httpx.Client):
     race({"sessions/9845/drivers/3": msgspec.structs.replace(DRIVER, racing_number="3", tla="RIC")})
-    assert of_driver(api, "RIC") == {"items": []}
+    assert got(api, "/api/sessions/9845/drivers/RIC/laps") == {"items": []}
 
 
 def test_a_cursor_of_the_laps_of_all_is_none_of_a_drivers(race: Stored, api: httpx.Client):
-    cursor = page(api, driver="44", limit=5)["nextCursor"]
+    cursor = got(api, ALL, driver="44", limit=5)["nextCursor"]
     response = api.get("/api/sessions/9845/drivers/44/laps", params={"cursor": cursor})
     assert problem(response)["parameter"] == "cursor"
 

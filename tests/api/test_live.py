@@ -11,7 +11,7 @@ from pitwall.documents.base import Document
 from pitwall.documents.encoding import millis
 from pitwall.documents.live import TowerDocument, TowerLine
 from pitwall.documents.paths import tower_slot
-from tests.api.conftest import Stored, before, problem, problem_name
+from tests.api.conftest import Stored, before, got, problem, problem_name
 from tests.documents.examples import AT, TOWER_LINE
 
 TIMING = "sessions/9845/live/timing"
@@ -33,9 +33,7 @@ def slots(*towers: TowerDocument) -> dict[str, Document]:
 
 
 def shown_at(api: httpx.Client, delay: int | None = None) -> str:
-    response = api.get("/api/sessions/9845/live", params={} if delay is None else {"delay": delay})
-    assert response.status_code == 200, response.text
-    at: str = response.json()["at"]
+    at: str = got(api, "/api/sessions/9845/live", **({} if delay is None else {"delay": delay}))["at"]
     return at
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import httpx
@@ -10,7 +11,7 @@ import pytest
 
 from pitwall.documents.base import Document
 from pitwall.documents.session import RaceControlDocument, TeamRadioDocument, TrackStatusDocument, WeatherDocument
-from tests.api.conftest import NOW, Stored, problem, problem_name
+from tests.api.conftest import NOW, Stored, got, pages, problem, problem_name
 from tests.documents.examples import DRIVER, SESSION, WEATHER
 
 LISTS = ("raceControl", "weather", "trackStatus", "teamRadio")
@@ -51,23 +52,16 @@ def session(store: Stored) -> Stored:
     return store
 
 
-def listed(api: httpx.Client, name: str, **query: str | int) -> dict[str, Any]:
-    response = api.get(f"/api/sessions/9845/{name}", params=query)
-    assert response.status_code == 200, response.text
-    body: dict[str, Any] = response.json()
-    return body
-
-
 def numbers(body: dict[str, Any]) -> list[int]:
     return [item["n"] for item in body["items"]]
 
 
 def test_items_come_in_the_order_of_their_numbers(session: Stored, api: httpx.Client):
-    assert numbers(listed(api, "weather")) == list(range(12))
+    assert numbers(got(api, "/api/sessions/9845/weather")) == list(range(12))
 
 
 def test_items_are_their_documents(session: Stored, api: httpx.Client):
-    assert listed(api, "trackStatus")["items"][0] == {
+    assert got(api, "/api/sessions/9845/trackStatus")["items"][0] == {
         "at": "2025-11-08T14:03:08.000Z",
         "code": "1",
         "message": "AllClear",
@@ -96,34 +90,30 @@ def test_items_are_their_documents(session: Stored, api: httpx.Client):
     ids=str,
 )
 def test_race_control_is_filtered(session: Stored, api: httpx.Client, query: dict[str, str], found: list[int]):
-    assert numbers(listed(api, "raceControl", **query)) == found
+    assert numbers(got(api, "/api/sessions/9845/raceControl", **query)) == found
 
 
 def test_without_spoilers_race_control_has_no_message_about_a_car(session: Stored, api: httpx.Client):
-    assert numbers(listed(api, "raceControl", spoilers="false")) == [0, 1, 2, 8]
+    assert numbers(got(api, "/api/sessions/9845/raceControl", spoilers="false")) == [0, 1, 2, 8]
 
 
 @pytest.mark.parametrize("driver", ["4", "NOR"])
 def test_team_radio_of_one_driver(session: Stored, api: httpx.Client, driver: str):
-    assert numbers(listed(api, "teamRadio", driver=driver)) == [1]
+    assert numbers(got(api, "/api/sessions/9845/teamRadio", driver=driver)) == [1]
 
 
 @pytest.mark.parametrize("query", [{}, {"driver": "4"}, {"spoilers": "false"}, {"category": "Flag"}], ids=str)
 @pytest.mark.parametrize("limit", [1, 2, 3])
 def test_pages_join_to_the_whole_list(session: Stored, api: httpx.Client, query: dict[str, str], limit: int):
-    body = listed(api, "raceControl", **query, limit=limit)
-    joined = numbers(body)
-    while "nextCursor" in body:
-        assert len(body["items"]) == limit
-        body = listed(api, "raceControl", **query, limit=limit, cursor=body["nextCursor"])
-        joined += numbers(body)
-    assert joined == numbers(listed(api, "raceControl", **query))
+    *full, last = map(numbers, pages(api, "/api/sessions/9845/raceControl", **query, limit=limit))
+    assert {len(page) for page in full} <= {limit}
+    assert [*chain(*full), *last] == numbers(got(api, "/api/sessions/9845/raceControl", **query))
 
 
 def test_a_cursor_stays_good_while_items_are_added(session: Stored, api: httpx.Client):
-    cursor = listed(api, "raceControl", limit=5)["nextCursor"]
+    cursor = got(api, "/api/sessions/9845/raceControl", limit=5)["nextCursor"]
     session(messages(first=9))
-    assert numbers(listed(api, "raceControl", limit=200, cursor=cursor)) == list(range(5, 18))
+    assert numbers(got(api, "/api/sessions/9845/raceControl", limit=200, cursor=cursor)) == list(range(5, 18))
 
 
 @pytest.mark.parametrize(
@@ -140,7 +130,7 @@ def test_a_cursor_stays_good_while_items_are_added(session: Stored, api: httpx.C
     ids=str,
 )
 def test_a_cursor_of_another_list_is_refused(session: Stored, api: httpx.Client, name: str, query: dict[str, str]):
-    cursor = listed(api, "raceControl", limit=2)["nextCursor"]
+    cursor = got(api, "/api/sessions/9845/raceControl", limit=2)["nextCursor"]
     response = api.get(f"/api/sessions/9845/{name}", params={"cursor": cursor, **query})
     assert response.status_code == 400
     assert problem(response)["parameter"] == "cursor"
@@ -148,7 +138,7 @@ def test_a_cursor_of_another_list_is_refused(session: Stored, api: httpx.Client,
 
 def test_a_cursor_of_another_session_is_refused(session: Stored, api: httpx.Client):
     session({"sessions/9846": SESSION})
-    cursor = listed(api, "raceControl", limit=2)["nextCursor"]
+    cursor = got(api, "/api/sessions/9845/raceControl", limit=2)["nextCursor"]
     response = api.get("/api/sessions/9846/raceControl", params={"cursor": cursor})
     assert problem(response)["parameter"] == "cursor"
 
@@ -186,7 +176,7 @@ def test_a_session_without_any_has_an_empty_list_and_one_that_is_not_there_is_no
     store: Stored, api: httpx.Client, name: str
 ):
     store({"sessions/9845": SESSION})
-    assert listed(api, name) == {"items": []}
+    assert got(api, f"/api/sessions/9845/{name}") == {"items": []}
     assert problem_name(api.get(f"/api/sessions/9846/{name}")) == "not-found"
     assert problem_name(api.get(f"/api/sessions/__x__/{name}")) == "not-found"
 

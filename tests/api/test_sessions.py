@@ -11,7 +11,7 @@ import pytest
 
 from pitwall.api.pages import cursor
 from pitwall.documents.session import SessionDocument
-from tests.api.conftest import NOW, Stored, before, problem, problem_name
+from tests.api.conftest import NOW, Stored, before, got, pages, problem, problem_name
 from tests.documents.examples import SESSION
 
 
@@ -22,9 +22,7 @@ def session(status: str | None, at: datetime, series: str = "f1", feed: str | No
 
 
 def current(api: httpx.Client, **query: str) -> str:
-    response = api.get("/api/sessions/current", params=query)
-    assert response.status_code == 200, response.text
-    key: str = response.json()["sessionKey"]
+    key: str = got(api, "/api/sessions/current", **query)["sessionKey"]
     return key
 
 
@@ -111,25 +109,13 @@ def test_a_running_session_costs_current_one_read(store: Stored, api: httpx.Clie
     assert '"firestoreReads":1' in capsys.readouterr().out
 
 
-def listed(api: httpx.Client, **query: str | int) -> dict[str, Any]:
-    response = api.get("/api/sessions", params=query)
-    assert response.status_code == 200, response.text
-    body: dict[str, Any] = response.json()
-    return body
-
-
 def keys(body: dict[str, Any]) -> list[str]:
     return [item["sessionKey"] for item in body["items"]]
 
 
 def walk(api: httpx.Client, **query: str | int) -> list[str]:
     """The keys of every page of the list, joined."""
-    body = listed(api, **query)
-    joined = keys(body)
-    while "nextCursor" in body:
-        body = listed(api, **query, cursor=body["nextCursor"])
-        joined += keys(body)
-    return joined
+    return [key for page in pages(api, "/api/sessions", **query) for key in keys(page)]
 
 
 @pytest.fixture
@@ -154,7 +140,7 @@ def seasons(store: Stored) -> Stored:
 
 
 def test_sessions_come_newest_first(seasons: Stored, api: httpx.Client):
-    assert keys(listed(api)) == ["kart-1", "9850", "9849", "9848", "9700", "9699"]
+    assert keys(got(api, "/api/sessions")) == ["kart-1", "9850", "9849", "9848", "9700", "9699"]
 
 
 @pytest.mark.parametrize(
@@ -176,7 +162,7 @@ def test_sessions_are_filtered(seasons: Stored, api: httpx.Client, query: dict[s
 
 
 def test_an_empty_database_has_an_empty_list(api: httpx.Client):
-    assert listed(api) == {"items": []}
+    assert got(api, "/api/sessions") == {"items": []}
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 5, 6, 7])
@@ -187,18 +173,18 @@ def test_pages_of_sessions_join_to_the_whole_list(seasons: Stored, api: httpx.Cl
 def test_a_page_goes_on_where_it_ended_while_sessions_are_added_and_a_running_one_changes(
     seasons: Stored, api: httpx.Client
 ):
-    cursor = listed(api, limit=3)["nextCursor"]
+    cursor = got(api, "/api/sessions", limit=3)["nextCursor"]
     later = NOW + timedelta(minutes=5)
     seasons({"sessions/9851": session("Started", later), "sessions/kart-1": session("Started", later, "kart")})
-    assert keys(listed(api, cursor=cursor)) == ["9848", "9700", "9699"]
+    assert keys(got(api, "/api/sessions", cursor=cursor)) == ["9848", "9700", "9699"]
     seasons({"sessions/9849": session("Ends", later)})
-    assert keys(listed(api, cursor=cursor)) == ["9848", "9700", "9699"]
+    assert keys(got(api, "/api/sessions", cursor=cursor)) == ["9848", "9700", "9699"]
 
 
 def test_a_page_goes_on_behind_a_session_that_is_gone(seasons: Stored, api: httpx.Client):
-    cursor = listed(api, limit=3)["nextCursor"]
+    cursor = got(api, "/api/sessions", limit=3)["nextCursor"]
     seasons.client.document("sessions/9849").delete()
-    assert keys(listed(api, cursor=cursor)) == ["9848", "9700", "9699"]
+    assert keys(got(api, "/api/sessions", cursor=cursor)) == ["9848", "9700", "9699"]
 
 
 def test_sessions_by_the_hundred_that_changed_at_one_instant_are_all_found(store: Stored, api: httpx.Client):
@@ -208,7 +194,7 @@ def test_sessions_by_the_hundred_that_changed_at_one_instant_are_all_found(store
 
 @pytest.mark.parametrize("change", [{"year": 2025}, {"series": "f1"}, {"status": "Ends"}], ids=str)
 def test_a_cursor_of_another_list_of_sessions_is_refused(seasons: Stored, api: httpx.Client, change: dict[str, Any]):
-    cursor = listed(api, limit=1)["nextCursor"]
+    cursor = got(api, "/api/sessions", limit=1)["nextCursor"]
     response = api.get("/api/sessions", params={"cursor": cursor, **change})
     assert problem(response)["parameter"] == "cursor"
 

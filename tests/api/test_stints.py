@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import httpx
@@ -10,7 +11,7 @@ import pytest
 
 from pitwall.documents.base import Document
 from pitwall.documents.drivers import DriverDocument, PitStop, Stint
-from tests.api.conftest import NOW, Stored, problem, problem_name
+from tests.api.conftest import NOW, Stored, got, pages, problem, problem_name
 from tests.documents.examples import DRIVER, SESSION
 
 
@@ -38,23 +39,16 @@ def race(store: Stored) -> Stored:
     return store
 
 
-def listed(api: httpx.Client, name: str, **query: str | int) -> dict[str, Any]:
-    response = api.get(f"/api/sessions/9845/{name}", params=query)
-    assert response.status_code == 200, response.text
-    body: dict[str, Any] = response.json()
-    return body
-
-
 def stops(body: dict[str, Any]) -> list[tuple[str, int]]:
     return [(item["racingNumber"], item["lap"]) for item in body["items"]]
 
 
 def test_stops_come_by_racing_number_and_each_drivers_in_order(race: Stored, api: httpx.Client):
-    assert stops(listed(api, "pitStops")) == STOPS
+    assert stops(got(api, "/api/sessions/9845/pitStops")) == STOPS
 
 
 def test_a_stop_says_whose_it_is(race: Stored, api: httpx.Client):
-    assert listed(api, "pitStops")["items"][2] == {
+    assert got(api, "/api/sessions/9845/pitStops")["items"][2] == {
         "racingNumber": "7A",
         "tla": "KAR",
         "lap": 10,
@@ -65,7 +59,7 @@ def test_a_stop_says_whose_it_is(race: Stored, api: httpx.Client):
 
 
 def test_stints_come_by_racing_number_and_each_drivers_in_order(race: Stored, api: httpx.Client):
-    assert [(item["racingNumber"], item["stint"]) for item in listed(api, "stints")["items"]] == [
+    assert [(item["racingNumber"], item["stint"]) for item in got(api, "/api/sessions/9845/stints")["items"]] == [
         *(("7", n) for n in (1, 2, 3)),
         *(("7A", n) for n in (1, 2)),
         ("44", 1),
@@ -75,28 +69,24 @@ def test_stints_come_by_racing_number_and_each_drivers_in_order(race: Stored, ap
 
 @pytest.mark.parametrize(("of", "found"), [("100", 3), ("hun", 3), ("7a", 1), ("HAM", 0), ("NOB", 0), ("5", 0)])
 def test_stops_of_one_driver(race: Stored, api: httpx.Client, of: str, found: int):
-    assert len(listed(api, "pitStops", driver=of)["items"]) == found
+    assert len(got(api, "/api/sessions/9845/pitStops", driver=of)["items"]) == found
 
 
 @pytest.mark.parametrize("limit", [1, 2, 4, 5, 6, 7])
 def test_pages_join_to_the_whole_list(race: Stored, api: httpx.Client, limit: int):
-    body = listed(api, "pitStops", limit=limit)
-    joined = stops(body)
-    while "nextCursor" in body:
-        assert len(body["items"]) == limit
-        body = listed(api, "pitStops", limit=limit, cursor=body["nextCursor"])
-        joined += stops(body)
-    assert joined == STOPS
+    *full, last = map(stops, pages(api, "/api/sessions/9845/pitStops", limit=limit))
+    assert {len(page) for page in full} <= {limit}
+    assert [*chain(*full), *last] == STOPS
 
 
 def test_a_page_goes_on_where_it_ended_while_stops_are_added(race: Stored, api: httpx.Client):
-    cursor = listed(api, "pitStops", limit=3)["nextCursor"]
+    cursor = got(api, "/api/sessions/9845/pitStops", limit=3)["nextCursor"]
     race({"sessions/9845/drivers/7": driver("7", "RAI", 5), "sessions/9845/drivers/7A": driver("7A", "KAR", 2)})
-    assert stops(listed(api, "pitStops", cursor=cursor)) == [("7A", 20), *STOPS[3:]]
+    assert stops(got(api, "/api/sessions/9845/pitStops", cursor=cursor)) == [("7A", 20), *STOPS[3:]]
 
 
 def test_a_cursor_of_another_list_is_refused(race: Stored, api: httpx.Client):
-    cursor = listed(api, "pitStops", limit=2)["nextCursor"]
+    cursor = got(api, "/api/sessions/9845/pitStops", limit=2)["nextCursor"]
     for path in ("stints", "pitStops?driver=100"):
         response = api.get(f"/api/sessions/9845/{path}", params={"cursor": cursor} | dict(driver_of(path)))
         assert response.status_code == 400
@@ -112,8 +102,8 @@ def test_a_session_without_drivers_has_none_and_one_that_is_not_there_is_not_fou
     store: Stored, api: httpx.Client, name: str
 ):
     store({"sessions/9845": SESSION})
-    assert listed(api, name) == {"items": []}
-    assert listed(api, name, driver="44") == {"items": []}
+    assert got(api, f"/api/sessions/9845/{name}") == {"items": []}
+    assert got(api, f"/api/sessions/9845/{name}", driver="44") == {"items": []}
     for query in ("", "?driver=44", "?driver=HAM"):
         assert problem_name(api.get(f"/api/sessions/9846/{name}{query}")) == "not-found"
 

@@ -21,7 +21,7 @@ from pitwall.documents.base import Document
 from pitwall.documents.drivers import LapDocument, PitStop, Stint
 from pitwall.documents.live import TowerLine
 from pitwall.documents.session import RaceControlDocument
-from tests.api.conftest import NOW, Stored, problem
+from tests.api.conftest import NOW, Stored, got, problem
 from tests.documents.examples import DRIVER, EXAMPLES, LAP, SESSION
 
 LISTS = {
@@ -64,12 +64,6 @@ def race(store: Stored) -> Stored:
     return store
 
 
-def get(api: httpx.Client, path: str, **query: str | int) -> Any:
-    response = api.get(path, params=query)
-    assert response.status_code == 200, response.text
-    return response.json()
-
-
 def rows(response: httpx.Response) -> list[dict[str, str]]:
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "text/csv; charset=utf-8; header=present"
@@ -85,7 +79,7 @@ def keys(value: Any) -> set[str]:
 
 @pytest.mark.parametrize(("path", "shape"), [*LISTS.items(), *ONES.items()], ids=[*LISTS, *ONES])
 def test_what_is_stored_is_in_the_shape_of_the_answer(race: Stored, api: httpx.Client, path: str, shape: Shape):
-    body = get(api, path, times="iso")
+    body = got(api, path, times="iso")
     closed = _closed(shape.schema)
     for item in body["items"] if path in LISTS else [body]:
         Draft202012Validator(closed).validate(item)
@@ -105,22 +99,22 @@ def _closed(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_fields_leave_out_everything_else(race: Stored, api: httpx.Client):
-    assert get(api, "/api/sessions/9845/laps", fields="lap,drivers.lapTimeMs,drivers.speeds.stKph", driver="44") == {
+    assert got(api, "/api/sessions/9845/laps", fields="lap,drivers.lapTimeMs,drivers.speeds.stKph", driver="44") == {
         "items": [{"lap": 8, "drivers": {"44": {"lapTimeMs": 72_345, "speeds": {"stKph": 327}}}}]
     }
-    assert get(api, "/api/sessions/9845/drivers/44", fields="tla,stints.compound,bestByPart.1.lap") == {
+    assert got(api, "/api/sessions/9845/drivers/44", fields="tla,stints.compound,bestByPart.1.lap") == {
         "tla": "HAM",
         "stints": [{"compound": "SOFT"}],
         "bestByPart": {"1": {"lap": 4}},
     }
-    assert get(api, "/api/sessions/9845/live", fields="lines.position")["lines"] == {
+    assert got(api, "/api/sessions/9845/live", fields="lines.position")["lines"] == {
         "1": {"position": 1},
         "44": {"position": 2},
     }
 
 
 def test_a_map_stands_for_all_it_has(race: Stored, api: httpx.Client):
-    [item] = get(api, "/api/sessions", fields="meeting.country,sessionKey")["items"]
+    [item] = got(api, "/api/sessions", fields="meeting.country,sessionKey")["items"]
     assert item == {"meeting": {"country": {"code": "EXA", "name": "Example"}}, "sessionKey": "9845"}
 
 
@@ -136,23 +130,23 @@ def test_a_field_that_is_not_there_is_refused_by_name(race: Stored, api: httpx.C
 
 
 def test_times_have_a_text_beside_the_milliseconds(race: Stored, api: httpx.Client):
-    line = get(api, "/api/sessions/9845/laps/8", times="iso")["drivers"]["44"]
+    line = got(api, "/api/sessions/9845/laps/8", times="iso")["drivers"]["44"]
     assert (line["lapTimeMs"], line["lapTime"]) == (72_345, "1:12.345")
     assert (line["sector1Ms"], line["sector1Time"]) == (20_001, "0:20.001")
     assert line["gapToLeaderTime"] == "0:01.534"
-    driver = get(api, "/api/sessions/9845/drivers/44", times="iso")
+    driver = got(api, "/api/sessions/9845/drivers/44", times="iso")
     assert (driver["bestLap"], driver["bestLapTime"]) == (8, "1:12.345")
     assert driver["pitStops"][0]["laneTime"] == "0:22.000"
     assert driver["bestByPart"]["1"]["lapTime"] == "1:11.000"
-    assert get(api, "/api/sessions/9845/live", times="iso")["lines"]["44"]["lastLapTime"] == "1:12.345"
+    assert got(api, "/api/sessions/9845/live", times="iso")["lines"]["44"]["lastLapTime"] == "1:12.345"
 
 
 def test_a_time_that_is_not_known_has_no_text(race: Stored, api: httpx.Client):
-    assert "lapTime" not in get(api, "/api/sessions/9845/laps/8", times="iso")["drivers"]["012"]
+    assert "lapTime" not in got(api, "/api/sessions/9845/laps/8", times="iso")["drivers"]["012"]
 
 
 def test_texts_come_with_their_field(race: Stored, api: httpx.Client):
-    [item] = get(api, "/api/sessions/9845/drivers/44/laps", fields="lapTimeMs", times="iso")["items"]
+    [item] = got(api, "/api/sessions/9845/drivers/44/laps", fields="lapTimeMs", times="iso")["items"]
     assert item == {"lapTimeMs": 72_345, "lapTime": "1:12.345"}
 
 
@@ -174,7 +168,7 @@ RESULTS = {
 
 @pytest.mark.parametrize("path", [path for path in (*LISTS, *ONES) if not path.endswith("positions")])
 def test_without_spoilers_nothing_tells_places_or_results(race: Stored, api: httpx.Client, path: str):
-    body = get(api, path, spoilers="false", times="iso")
+    body = got(api, path, spoilers="false", times="iso")
     assert keys(body) & RESULTS == set()
     if path in LISTS:
         table = api.get(path, params={"spoilers": "false", "times": "iso", "format": "csv"}).text
@@ -182,23 +176,23 @@ def test_without_spoilers_nothing_tells_places_or_results(race: Stored, api: htt
 
 
 def test_without_spoilers_a_session_still_says_how_it_stands(race: Stored, api: httpx.Client):
-    body = get(api, "/api/sessions/9845", spoilers="false")
+    body = got(api, "/api/sessions/9845", spoilers="false")
     assert body["status"] == "Started"
     assert body["qualifying"] == {"part": 1, "entries": [20, 15, 10]}
 
 
 def test_without_spoilers_a_driver_is_not_said_to_be_out(race: Stored, api: httpx.Client):
-    assert "status" not in get(api, "/api/sessions/9845/drivers/44", spoilers="false")
+    assert "status" not in got(api, "/api/sessions/9845/drivers/44", spoilers="false")
 
 
 def test_without_spoilers_fields_do_not_bring_a_result_back(race: Stored, api: httpx.Client):
-    line = get(api, "/api/sessions/9845/laps", spoilers="false", fields="drivers.position,lap")["items"]
+    line = got(api, "/api/sessions/9845/laps", spoilers="false", fields="drivers.position,lap")["items"]
     assert line == [{"lap": 8}]
 
 
 def test_without_spoilers_drivers_come_by_racing_number(race: Stored, api: httpx.Client):
     def numbers(**query: str) -> list[str]:
-        return [driver["racingNumber"] for driver in get(api, "/api/sessions/9845/drivers", **query)["items"]]
+        return [driver["racingNumber"] for driver in got(api, "/api/sessions/9845/drivers", **query)["items"]]
 
     race({"sessions/9845/drivers/100": msgspec.structs.replace(DRIVER, racing_number="100", position=3)})
     assert numbers() == ["7A", "44", "100"]
@@ -326,8 +320,8 @@ def test_keys_this_version_does_not_know_are_shown_unless_something_is_to_be_hid
     race: Stored, api: httpx.Client, firestore: firestore_api.Client
 ):
     firestore.document("sessions/9845/drivers/44").update({"winner": True})
-    assert get(api, "/api/sessions/9845/drivers/44")["winner"] is True
-    assert "winner" not in get(api, "/api/sessions/9845/drivers/44", spoilers="false")
+    assert got(api, "/api/sessions/9845/drivers/44")["winner"] is True
+    assert "winner" not in got(api, "/api/sessions/9845/drivers/44", spoilers="false")
 
 
 def test_results_are_named_as_the_shapes_name_them():
