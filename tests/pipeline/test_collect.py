@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -21,7 +23,7 @@ from google.cloud import firestore as firestore_api
 
 from local import FUNCTIONS
 from local.emulators import Emulator
-from pitwall.collect import STUCK_S, Collector, NotConfigured, configured, health_app
+from pitwall.collect import STUCK_S, Collector, NotConfigured, configured, health_app, main
 from pitwall.message import Message
 from pitwall.pipeline.database import Database
 from pitwall.pipeline.lease import Lease
@@ -172,14 +174,93 @@ def test_standby_goes_on_where_a_killed_collector_last_checkpointed(
     assert lease(firestore)["epoch"] == 2
 
 
-def test_wrong_configuration_is_said_in_a_line_with_exit_code_2(project: str) -> None:
-    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(FUNCTIONS), "GOOGLE_CLOUD_PROJECT": project}
-    env["PITWALL_SOURCE"] = "recording:/x"
-    command = [sys.executable, "-m", "pitwall.collect"]
-    refused = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
-    assert refused.returncode == 2
-    assert "PITWALL_PUBSUB_ENDPOINT" in refused.stderr
-    assert len(refused.stderr.splitlines()) == 1
+# -- the command --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def environment(
+    project: str, recording: Path, topics: dict[str, str], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, str]:
+    """What the command goes by: the emulators, and the recording at full speed."""
+    settings = Settings(project=project, instance="collector", source=f"recording:{recording}", speed=math.inf)
+    return {**os.environ, **settings.to_env()}
+
+
+def test_the_command_collects_once_and_ends(
+    environment: dict[str, str], deliver: Deliver, recording: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--once", "--health-port", "0"], environment) == 0
+    said = [orjson.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["message"] for line in said if line["message"] in ("collecting", "stopped")] == [
+        "collecting",
+        "stopped",
+    ]
+    assert said[-1]["outcomes"] == {"f1": "ended"}
+    assert deliver() == recorded(recording)
+
+
+def test_the_command_ends_when_it_is_terminated(
+    environment: dict[str, str], firestore: firestore_api.Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def terminate() -> None:
+        wait_for(lambda: "holder" in lease(firestore), "holding")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    others = threading.Thread(target=terminate)
+    others.start()
+    before = signal.getsignal(signal.SIGTERM)
+    assert main([], {**environment, "PITWALL_SPEED": str(SPEED)}) == 0
+    others.join()
+    assert '"signal":"SIGTERM"' in capsys.readouterr().out
+    assert "holder" not in lease(firestore)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_an_invocation_that_fails_is_told_by_the_exit_code(
+    environment: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    garbage = tmp_path / "garbage.txt"
+    garbage.write_text("nothing that anybody recorded")
+    assert main(["--once", "--feed", f"f1=recording:{garbage}"], environment) == 1
+    assert '"reason":"bad-source"' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "named"),
+    [
+        ([], {"PUBSUB_EMULATOR_HOST": ""}, "PITWALL_PUBSUB_ENDPOINT"),
+        ([], {"PITWALL_SOURCE": "carrier-pigeon"}, "carrier-pigeon"),
+        ([], {"PITWALL_LEASE_TTL_S": "soon"}, "PITWALL_LEASE_TTL_S"),
+        (["--feed", "=f1"], {}, "=f1"),
+    ],
+    ids=["no endpoint", "no such source", "no time to live", "no feed"],
+)
+def test_wrong_configuration_is_said_in_a_line_with_exit_code_2(
+    arguments: list[str],
+    env: dict[str, str],
+    named: str,
+    environment: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(arguments, {**environment, **env}) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert named in line
+
+
+def test_a_port_that_is_taken_is_said_in_a_line(
+    environment: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["--health-port", str(port)], environment) == 2
+    assert f"no health at 127.0.0.1:{port}" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("port", ["", "http", "65536", "-1"])
+def test_what_is_no_port_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["--health-port", port])
+    assert "is no port" in capsys.readouterr().err or port == "-1"
 
 
 # -- its configuration -------------------------------------------------------------------------
