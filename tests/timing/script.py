@@ -21,6 +21,11 @@ PRACTICE = {"Key": 7002, "Type": "Practice", "Name": "Practice 1", "Path": "2030
 QUALIFYING = {"Key": 7003, "Type": "Qualifying", "Name": "Qualifying", "Path": "2030/here/qualifying/"}
 
 
+SECTORS = (30_100, 29_200, 25_300)
+"""Of a lap, ms."""
+TOTAL = sum(SECTORS)
+
+
 def seconds(ms: int) -> str:
     """A sector as the feed writes it."""
     return f"{ms / 1000:.3f}"
@@ -117,6 +122,15 @@ class Script:
         projected = project(self.state, Change(what, key))
         assert projected is not None, f"there is no {what} {key}"
         return projected[1]
+
+
+def racing(laps: int) -> tuple[Script, float]:
+    """A race, and the instant at which car 7 completed so many laps of `SECTORS`."""
+    script = Script()
+    at = script.lap(0, 1, SECTORS, first=True)
+    for lap in range(2, laps + 1):
+        at = script.lap(at, lap, SECTORS)
+    return script, at
 
 
 def count(changes: Iterable[Change], what: str, key: str | int) -> int:

@@ -10,10 +10,7 @@ from pitwall.timing import change
 from pitwall.timing.bests import best
 from pitwall.timing.change import Change
 from pitwall.timing.records import Best
-from tests.timing.script import PRACTICE, QUALIFYING, RACE, START, Script, lap_time
-
-SECTORS = (30_100, 29_200, 25_300)
-TOTAL = sum(SECTORS)
+from tests.timing.script import PRACTICE, QUALIFYING, RACE, SECTORS, START, TOTAL, Script, lap_time
 
 
 class TestBests:

@@ -12,10 +12,8 @@ from pitwall.documents.session import GapDocument
 from pitwall.message import FEED_GAP
 from pitwall.timing.change import GAP, LAP, TOWER
 from pitwall.timing.state import SessionState
-from tests.timing.script import PRACTICE, QUALIFYING, RACE, START, Script, lap_time, seconds
+from tests.timing.script import PRACTICE, QUALIFYING, RACE, SECTORS, START, TOTAL, Script, lap_time, racing, seconds
 
-SECTORS = (30_100, 29_200, 25_300)
-TOTAL = sum(SECTORS)
 Shown = tuple[int | None, int | None, int | None]
 
 
@@ -39,14 +37,6 @@ def back(script: Script, at: float, of_7: dict[str, Any], stints: list[Any] | No
     script.tell(at + 0.1, "Heartbeat", {"Utc": "2030-01-01T00:00:00Z"})
 
 
-def racing(laps: int = 1) -> tuple[Script, float]:
-    script = Script()
-    at = script.lap(0, 1, SECTORS, first=True)
-    for counter in range(2, laps + 1):
-        at = script.lap(at, counter, SECTORS)
-    return script, at
-
-
 def told(script: Script, n: int = 0) -> GapDocument:
     document = script.document(GAP, n)
     assert isinstance(document, GapDocument)
@@ -60,7 +50,7 @@ def stored(script: Script, lap: int) -> dict[str, Any]:
 
 
 def test_the_last_lap_of_a_gap_is_whole_where_its_sectors_add_up_to_its_time() -> None:
-    script, at = racing()
+    script, at = racing(1)
     script.sector1(at + 30.1, SECTORS[0])
     lost(script, at + 31, at + 90)
     back(script, at + 90, line(2, SECTORS, TOTAL))
@@ -72,7 +62,7 @@ def test_the_last_lap_of_a_gap_is_whole_where_its_sectors_add_up_to_its_time() -
 
 
 def test_where_it_ended_and_how_far_behind_is_never_sent_again_so_it_is_marked() -> None:
-    script, at = racing()
+    script, at = racing(1)
     lost(script, at + 31, at + 90)
     back(script, at + 90, line(2, SECTORS, TOTAL))
     script.finish()
@@ -82,7 +72,7 @@ def test_where_it_ended_and_how_far_behind_is_never_sent_again_so_it_is_marked()
 
 
 def test_laps_of_which_nothing_is_shown_have_an_entry_without_a_time() -> None:
-    script, at = racing()
+    script, at = racing(1)
     lost(script, at + 5, at + 290)
     back(script, at + 290, line(4, (31_000, None, None), 84_000))
     script.finish()
@@ -91,7 +81,7 @@ def test_laps_of_which_nothing_is_shown_have_an_entry_without_a_time() -> None:
 
 
 def test_laps_after_a_gap_go_on_with_their_own_numbers() -> None:
-    script, at = racing()
+    script, at = racing(1)
     lost(script, at + 5, at + 290)
     back(script, at + 290, line(4, (31_000, None, None), 84_000))
     script.sector2(at + 300, 29_000)
@@ -114,7 +104,7 @@ def test_a_best_lap_of_the_gap_has_its_time_whichever_lap_it_was() -> None:
 
 
 def test_a_lap_that_ends_after_the_gap_is_whole_and_not_marked() -> None:
-    script, at = racing()
+    script, at = racing(1)
     script.line(at + 1, Position="1")
     script.sector1(at + 30.1, SECTORS[0])
     lost(script, at + 31, at + 65)
@@ -150,7 +140,7 @@ def test_an_older_snapshot_runs_no_counter_back() -> None:
 
 
 def test_a_time_its_sectors_do_not_bear_out_is_not_the_last_laps() -> None:
-    script, at = racing()
+    script, at = racing(1)
     lost(script, at + 5, at + 290)
     back(script, at + 290, line(4, SECTORS, TOTAL + 500))
     script.finish()
@@ -176,7 +166,7 @@ def test_a_stop_in_the_gap_is_found_by_the_laps_counted_on_each_set() -> None:
 
 
 def test_a_deletion_of_the_gap_deletes_the_lap_and_tells_its_time() -> None:
-    script, at = racing()
+    script, at = racing(1)
     lost(script, at + 5, at + 290)
     back(script, at + 290, line(4, (31_000, None, None), 84_000))
     script.race_control(at + 291, "CAR 7 (AAA) TIME 1:23.456 DELETED - TRACK LIMITS AT TURN 4 LAP 3 15:32:01")
@@ -185,7 +175,7 @@ def test_a_deletion_of_the_gap_deletes_the_lap_and_tells_its_time() -> None:
 
 
 def test_the_best_lap_falls_back_where_it_was_deleted_in_the_gap() -> None:
-    script, at = racing()
+    script, at = racing(1)
     at = script.lap(at, 2, (30_000, 29_000, 25_000))
     script.line(at, BestLapTime={"Value": lap_time(84_000), "Lap": 2})
     at = script.lap(at, 3, SECTORS)
@@ -197,7 +187,7 @@ def test_the_best_lap_falls_back_where_it_was_deleted_in_the_gap() -> None:
 
 
 def test_a_car_that_retired_in_the_gap_keeps_the_lap_it_was_on_without_a_time() -> None:
-    script, at = racing()
+    script, at = racing(1)
     lost(script, at + 5, at + 290)
     back(script, at + 290, line(2, (31_000, None, None), TOTAL, Retired=True))
     script.finish()
@@ -256,7 +246,7 @@ def test_a_part_of_qualifying_that_began_in_the_gap_takes_no_best_lap_back() -> 
 
 
 def test_statuses_that_came_and_went_in_the_gap_are_known_with_their_instants() -> None:
-    script, at = racing()
+    script, at = racing(1)
     script.tell(at, "TrackStatus", {"Status": "1", "Message": "AllClear"})
     lost(script, at + 1, at + 60)
     yellow = {"Utc": "2030-01-01T12:15:00Z", "TrackStatus": "Yellow"}
@@ -268,7 +258,7 @@ def test_statuses_that_came_and_went_in_the_gap_are_known_with_their_instants() 
 
 
 def test_equal_weather_in_a_snapshot_is_no_report() -> None:
-    script, at = racing()
+    script, at = racing(1)
     weather = {"AirTemp": "22.4", "Humidity": "55.0"}
     script.tell(at, "WeatherData", weather)
     lost(script, at + 1, at + 60)
@@ -277,7 +267,7 @@ def test_equal_weather_in_a_snapshot_is_no_report() -> None:
 
 
 def test_a_gap_never_closed_names_the_laps_that_were_under_way() -> None:
-    script, at = racing()
+    script, at = racing(1)
     script.sector1(at + 30.1, SECTORS[0])
     lost(script, at + 31, at + 3_000)
     script.finish()
@@ -292,14 +282,14 @@ def test_a_gap_before_anything_is_known_is_none() -> None:
 
 @pytest.mark.parametrize("data", [{}, {"From": "x", "To": None}, {"From": 9e99}, [], None, "gap"])
 def test_a_gap_that_says_nothing_harms_nothing(data: Any) -> None:
-    script, at = racing()
+    script, at = racing(1)
     script.tell(at + 10, FEED_GAP, data)
     back(script, at + 40, line(1, (SECTORS[0], None, None), TOTAL))
     assert script.times() == {1: TOTAL}
 
 
 def test_a_state_put_down_in_a_gap_goes_on_where_it_was() -> None:
-    script, at = racing()
+    script, at = racing(1)
     lost(script, at + 5, at + 290)
     script.state = SessionState.load(script.state.dump())
     back(script, at + 290, line(4, (31_000, None, None), 84_000))
@@ -320,7 +310,7 @@ def test_a_car_that_stood_in_the_pits_until_the_gap_has_all_its_laps_and_left_on
 
 
 def test_the_time_of_a_lap_that_had_just_ended_is_its_own_though_its_sector_three_was_not_told() -> None:
-    script, at = racing()
+    script, at = racing(1)
     script.sector1(at + 30.1, SECTORS[0])
     script.sector2(at + 59.3, SECTORS[1])
     script.line(at + 84.6, NumberOfLaps=2)
@@ -333,7 +323,7 @@ def test_the_time_of_a_lap_that_had_just_ended_is_its_own_though_its_sector_thre
 
 def test_a_time_no_lap_takes_is_not_the_last_laps() -> None:
     """As after a red flag: it counts the time the cars stood."""
-    script, at = racing()
+    script, at = racing(1)
     lost(script, at + 5, at + 2_000)
     back(script, at + 2_000, line(4, (31_000, None, None), 1_500_000))
     script.lap(at + 2_000, 5, SECTORS)
@@ -344,7 +334,7 @@ def test_a_time_no_lap_takes_is_not_the_last_laps() -> None:
 
 @pytest.mark.parametrize("sector_1_told", [True, False])
 def test_without_a_time_to_compare_sector_one_says_whose_the_sectors_shown_are(sector_1_told: bool) -> None:
-    script, at = racing()
+    script, at = racing(1)
     if sector_1_told:
         script.sector1(at + 30.1, SECTORS[0])
     lost(script, at + 31, at + 86)
@@ -355,7 +345,7 @@ def test_without_a_time_to_compare_sector_one_says_whose_the_sectors_shown_are(s
 
 
 def test_sectors_that_do_not_bear_out_the_best_lap_are_not_kept_with_it() -> None:
-    script, at = racing()
+    script, at = racing(1)
     script.sector1(at + 30.1, SECTORS[0])
     script.sector2(at + 59.3, SECTORS[1])
     script.line(at + 84.5, Sectors={"2": {"Value": seconds(SECTORS[2])}})
@@ -454,7 +444,7 @@ def test_a_lap_under_way_when_the_race_ended_in_the_gap_has_no_instant_it_ended(
 
 
 def test_a_connection_lost_again_before_the_snapshot_came_is_one_gap() -> None:
-    script, at = racing()
+    script, at = racing(1)
     lost(script, at + 5, at + 20)
     lost(script, at + 20, at + 290)
     back(script, at + 290, line(4, (31_000, None, None), 84_000))
@@ -465,7 +455,7 @@ def test_a_connection_lost_again_before_the_snapshot_came_is_one_gap() -> None:
 
 
 def test_tyres_of_a_snapshot_that_has_nothing_else_of_the_cars_are_taken() -> None:
-    script, at = racing()
+    script, at = racing(1)
     worn = {"Compound": "MEDIUM", "New": "true", "StartLaps": 0, "TotalLaps": 0}
     script.stints(at + 1, [worn])
     lost(script, at + 5, at + 50)
@@ -476,7 +466,7 @@ def test_tyres_of_a_snapshot_that_has_nothing_else_of_the_cars_are_taken() -> No
 
 
 def test_sectors_left_of_the_lap_before_are_not_those_of_the_lap_the_car_is_on() -> None:
-    script, at = racing()
+    script, at = racing(1)
     lost(script, at + 5, at + 310)
     back(script, at + 310, line(4, (31_000, 29_000, None), 84_000))
     script.lap(at + 310, 5, SECTORS)

@@ -17,10 +17,8 @@ from pitwall.sources.recording import open_recording
 from pitwall.timing import stints
 from pitwall.timing.merge import merge
 from pitwall.timing.state import SessionState
-from tests.timing.script import LAP, PRACTICE, RACE, START, Script, count, lap_time, seconds
+from tests.timing.script import LAP, PRACTICE, RACE, SECTORS, START, TOTAL, Script, count, lap_time, seconds
 
-SECTORS = (30_100, 29_200, 25_300)
-TOTAL = sum(SECTORS)
 Laps = dict[tuple[str, int], dict[str, Any]]
 
 

@@ -6,26 +6,27 @@ from typing import Any
 
 import pytest
 
-from tests.timing.script import LAP, PRACTICE, QUALIFYING, RACE, START, Script, count, lap_time, seconds
-
-SECTORS = (30_100, 29_200, 25_300)
-TOTAL = sum(SECTORS)
-
-
-def race(laps: int = 3) -> tuple[Script, float]:
-    """A race and the instant at which car 7 completed this many laps."""
-    script = Script()
-    at = script.lap(0, 1, SECTORS, first=True)
-    for lap in range(2, laps + 1):
-        at = script.lap(at, lap, SECTORS)
-    return script, at
+from tests.timing.script import (
+    LAP,
+    PRACTICE,
+    QUALIFYING,
+    RACE,
+    SECTORS,
+    START,
+    TOTAL,
+    Script,
+    count,
+    lap_time,
+    racing,
+    seconds,
+)
 
 
 class TestLateValues:
     """Values after the crossing they belong to."""
 
     def test_sectors_two_and_three_that_both_come_after_the_counter_are_the_last_laps(self) -> None:
-        script, at = race(2)
+        script, at = racing(2)
         script.sector1(at + 30.1, SECTORS[0])
         script.line(at + 84.6, NumberOfLaps=3)
         script.line(at + 86, Sectors={"1": {"Value": seconds(SECTORS[1])}})
@@ -36,7 +37,7 @@ class TestLateValues:
 
     def test_a_crossing_told_much_too_late_leaves_the_next_lap_its_own_start(self) -> None:
         """Baku 2018: 36 s late, and the time later still."""
-        script, at = race(2)
+        script, at = racing(2)
         script.sector1(at + 30.1, SECTORS[0])
         script.sector2(at + 59.3, SECTORS[1])
         script.line(at + 104.6, NumberOfLaps=3, Sectors={"2": {"Value": seconds(SECTORS[2])}})
@@ -50,7 +51,7 @@ class TestLateValues:
         assert laps[4].started_at == laps[3].ended_at
 
     def test_a_speed_at_the_line_that_comes_after_it_is_the_last_laps(self) -> None:
-        script, at = race(2)
+        script, at = racing(2)
         script.line(at + 2, Speeds={"FL": {"Value": "301"}})
         script.line(at + 5, Speeds={"ST": {"Value": "322"}, "I1": {"Value": ""}, "I2": None, "XX": {"Value": "1"}})
         script.line(at + 30, Speeds={"FL": {"Value": ""}})
@@ -60,7 +61,7 @@ class TestLateValues:
         assert count(script.changes, LAP, 2) == 2
 
     def test_a_speed_equal_to_the_lap_before_is_not_sent_and_is_the_same(self) -> None:
-        script, at = race(1)
+        script, at = racing(1)
         script.line(at + 20, Speeds={"I1": {"Value": "250"}, "I2": {"Value": "260"}})
         at = script.lap(at, 2, SECTORS)
         script.line(at + 30, Speeds={"I2": {"Value": ""}})
@@ -81,7 +82,7 @@ class TestDoubtfulTimes:
     """Times that cannot be so."""
 
     def test_a_time_shorter_than_two_of_its_sectors_fills_no_third(self) -> None:
-        script, at = race(2)
+        script, at = racing(2)
         script.sector2(at + 59.3, 50_000)
         script.line(
             at + 84.6, NumberOfLaps=3, Sectors={"2": {"Value": "40.000"}}, LastLapTime={"Value": lap_time(TOTAL)}
@@ -90,7 +91,7 @@ class TestDoubtfulTimes:
         assert script.laps_of()[3].sectors == [None, 50_000, 40_000]
 
     def test_a_red_flag_lap_of_a_race_that_lacks_a_sector_has_the_feeds_time_and_no_third_sector(self) -> None:
-        script, at = race(2)
+        script, at = racing(2)
         script.tell(at + 10, "TrackStatus", {"Status": "5", "Message": "Red"})
         script.sector2(at + 60, 40_000)
         script.line(at + 110, NumberOfLaps=3, LastLapTime={"Value": "1:50.000"}, Sectors={"2": {"Value": "35.000"}})
@@ -99,7 +100,7 @@ class TestDoubtfulTimes:
         assert (lap.time, lap.sectors) == (110_000, [None, 40_000, 35_000])
 
     def test_a_red_flag_lap_whose_sectors_take_longer_than_its_time_has_none(self) -> None:
-        script, at = race(2)
+        script, at = racing(2)
         script.tell(at + 10, "TrackStatus", {"Status": "5", "Message": "Red"})
         script.sector2(at + 60, 80_000)
         script.line(at + 110, NumberOfLaps=3, LastLapTime={"Value": "1:50.000"}, Sectors={"2": {"Value": "35.000"}})
@@ -107,7 +108,7 @@ class TestDoubtfulTimes:
         assert script.times()[3] is None
 
     def test_sectors_that_come_late_bear_out_a_time_refused_at_first(self) -> None:
-        script, at = race(2)
+        script, at = racing(2)
         script.sector1(at + 60, 60_000)
         script.sector2(at + 110, 50_000)
         script.line(at + 160, NumberOfLaps=3, LastLapTime={"Value": "2:40.000"})
@@ -117,7 +118,7 @@ class TestDoubtfulTimes:
 
     def test_a_red_flag_stop_is_not_driven(self) -> None:
         """São Paulo 2025, lap 8: 24 minutes, most of them in the pit lane."""
-        script, at = race(2)
+        script, at = racing(2)
         script.status(at + 5, "Aborted")
         script.sector1(at + 30.1, SECTORS[0])
         script.sector2(at + 1_400, SECTORS[1])
@@ -130,7 +131,7 @@ class TestCounter:
     """A counter that does not only rise."""
 
     def test_a_lap_timed_whole_is_kept_when_the_counter_comes_to_it_again(self) -> None:
-        script, at = race(3)
+        script, at = racing(3)
         script.line(at + 1, NumberOfLaps=2)
         script.line(at + 1.5, NumberOfLaps=1)
         script.line(at + 84.6, NumberOfLaps=3)
@@ -194,13 +195,13 @@ class TestEnd:
         assert all(lap.finished for lap in script.laps_of("7").values())
 
     def test_a_recording_that_ends_before_the_flag_makes_no_lap_of_the_one_under_way(self) -> None:
-        script, at = race(3)
+        script, at = racing(3)
         script.sector1(at + 30, SECTORS[0])
         script.finish()
         assert list(script.laps_of()) == [1, 2, 3]
 
     def test_a_car_that_retires_in_the_pits_keeps_the_lap_it_came_in_on(self) -> None:
-        script, at = race(2)
+        script, at = racing(2)
         script.sector1(at + 30, SECTORS[0])
         script.sector2(at + 60, SECTORS[1])
         script.line(at + 80, InPit=True)
@@ -210,7 +211,7 @@ class TestEnd:
         assert lap.ended_at == START + round((at + 80) * 1000)
 
     def test_a_car_that_retires_in_the_pits_past_the_line_has_no_further_lap(self) -> None:
-        script, at = race(2)
+        script, at = racing(2)
         script.line(at - 1, InPit=True)
         script.line(at + 300, Retired=True)
         script.status(at + 400, "Finished")

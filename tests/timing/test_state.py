@@ -11,11 +11,8 @@ from pitwall.message import Message
 from pitwall.timing import change
 from pitwall.timing.change import Change
 from pitwall.timing.state import SessionState
-from tests.timing.script import PRACTICE, QUALIFYING, RACE, START, Script
+from tests.timing.script import PRACTICE, QUALIFYING, RACE, SECTORS, START, TOTAL, Script
 from tests.timing.test_any_payload import HANDLED
-
-SECTORS = (30_100, 29_200, 25_300)
-TOTAL = sum(SECTORS)
 
 
 def whats(changes: set[Change]) -> set[str]:

@@ -27,7 +27,9 @@ from tests.timing.script import (
     PRACTICE,
     QUALIFYING,
     RACE,
+    SECTORS,
     SESSION,
+    TOTAL,
     TOWER,
     TYRES,
     Script,
@@ -35,9 +37,6 @@ from tests.timing.script import (
     lap_time,
     seconds,
 )
-
-SECTORS = (30_100, 29_200, 25_300)
-TOTAL = sum(SECTORS)
 
 
 def played(path: Path) -> SessionState:
