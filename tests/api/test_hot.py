@@ -21,20 +21,11 @@ from pitwall.api.reads import Stored as Document
 from pitwall.pipeline.database import Unavailable
 from pitwall.settings import Settings
 from tests.api.conftest import Serve, Stored, before, problem_name
+from tests.clock import Clock
 from tests.documents.examples import EXAMPLES, SESSION
 from tests.pipeline.outage import Outage
 
 CROWD = 50
-
-
-@dataclass
-class Clock:
-    """Seconds that go on when a test says so."""
-
-    now: float = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass

@@ -14,19 +14,10 @@ from google.cloud import firestore as firestore_api
 from pitwall.api import keys
 from tests.api.accounts import Accounts, bearer
 from tests.api.conftest import NOW, Serve, Stored, problem_name
+from tests.clock import Clock
 from tests.documents.examples import EXAMPLES
 
 KEY = re.compile(r"pitwall_[A-Za-z0-9_-]{43}")
-
-
-class Clock:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

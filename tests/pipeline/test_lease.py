@@ -11,18 +11,9 @@ from google.cloud import firestore as firestore_api
 
 from pitwall.pipeline.database import Database, Unavailable
 from pitwall.pipeline.lease import Lease, LeaseLost
+from tests.clock import Clock
 
 SOURCE = "recording:/a"
-
-
-class Clock:
-    """A monotonic clock that goes when told to."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from pitwall.message import Message
 from pitwall.pipeline.reader import QUEUED, Ended, FeedClock, Item, Opened, Quiet, Reader
+from tests.clock import Clock
 
 
 class Given:
@@ -92,14 +93,6 @@ def test_a_paced_recording_tells_until_when_it_will_be_quiet() -> None:
 def test_a_recording_at_max_speed_tells_nothing_in_between() -> None:
     items = everything(Reader(Opened(Given(beats(0, 3_000_000)), math.inf, True), 0))
     assert not any(isinstance(item, Quiet) for item in items)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 50.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_the_feeds_time_of_a_recording_stops_before_its_next_message() -> None:

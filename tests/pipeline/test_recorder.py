@@ -15,6 +15,7 @@ from pitwall.message import Message
 from pitwall.pipeline.deadletter import DeadLetters
 from pitwall.pipeline.recorder import RawBatch, Recorder
 from pitwall.sources.recording import open_recording
+from tests.clock import Clock
 from tests.pipeline.conftest import Taken, little_race, push_body, write_recording
 
 
@@ -147,18 +148,10 @@ def test_an_outage_of_storage_puts_nothing_away(
     assert len(names(bucket)) == 1
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def test_a_batch_is_due_after_its_time_or_its_bytes_and_never_when_empty() -> None:
     clock = Clock()
     batch = RawBatch(max_s=5.0, max_bytes=200, monotonic=clock)
-    clock.now = 100.0
+    clock.now += 100.0
     assert not batch.due
     assert batch.take() is None
     batch.add(Message("Heartbeat", {}, 1))
