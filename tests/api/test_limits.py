@@ -18,6 +18,7 @@ from local.emulators import Emulator
 from pitwall.api.counters import SharedCounters
 from pitwall.documents.api_key import ApiKeyDocument
 from pitwall.pipeline.database import Database, Unavailable
+from tests.api.accounts import Accounts
 from tests.api.conftest import NOW, Serve, Stored, problem, problem_name
 from tests.documents.examples import EXAMPLES
 from tests.pipeline.outage import Outage
@@ -128,6 +129,13 @@ def test_304s_count_and_say_what_is_left(store: Stored, serve: Serve):
 
 
 KEY = "pitwall_" + "a" * 43
+
+
+def test_what_is_made_anew_is_counted_and_says_what_is_left(store: Stored, accounts: Accounts, serve: Serve):
+    api = serve(rate_limit_address=10)
+    token = accounts.sign_in(accounts.create())
+    made = api.post("/api/users", json={}, headers={"Authorization": f"Bearer {token}"})
+    assert (made.status_code, remaining(made)) == (201, 9)
 
 
 @pytest.fixture

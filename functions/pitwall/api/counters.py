@@ -23,7 +23,7 @@ from cachetools import LRUCache
 from limits.storage import Storage
 
 from pitwall.documents import paths
-from pitwall.pipeline.database import Conflict, Database, InvalidWrite, Unavailable
+from pitwall.pipeline.database import Database, Unavailable
 from pitwall.pipeline.log import log
 
 PAUSE_S = 1.0
@@ -157,8 +157,9 @@ class SharedCounters(Storage):
             try:
                 self.share()
                 self._alone = False
-            except (Conflict, InvalidWrite, Unavailable) as error:
+            except Exception as error:  # whatever it is: the next try may do better, and nobody else shares
                 if not self._alone:
-                    log("WARNING", "rate limits are not shared between instances for now", reason=str(error))
+                    reason = f"{type(error).__name__}: {error}"[:300]
+                    log("WARNING", "rate limits are not shared between instances for now", reason=reason)
                 self._alone = True
             time.sleep(PAUSE_S)
