@@ -10,7 +10,7 @@ STAMP := .venv/.ready
 ON_PATH := .venv/.on-path
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up test lint schema examples bench soak bundle lock audit clean
+.PHONY: help setup run up test lint schema examples bench soak bundle lock audit economy clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 12
@@ -72,6 +72,13 @@ lock: setup ## the pinned, hashed requirements*.txt from requirements*.in; versi
 
 audit: setup ## what is known against the pinned packages, from PyPI; fails as well if one cannot be asked about
 	$(BIN)/pip-audit --strict --disable-pip -r requirements.txt -r requirements-dev.txt -r deploy/collector/requirements.txt
+
+economy: setup ## how much is spent on viewers: PROJECT=id shows it, MODE=off|slow|closed REASON=text sets it
+	@test -n "$(PROJECT)" || { echo "Of which project? make economy PROJECT=<id> [MODE=off|slow|closed] [REASON=<text>]"; exit 1; }
+	@if rulesets=$$(terraform -chdir=infra output -json rulesets 2>/dev/null); then \
+		eval "$$(echo "$$rulesets" | $(BIN)/python -c 'import json, shlex, sys; [print("export PITWALL_RULES_" + name.upper() + "=" + shlex.quote(ruleset)) for name, ruleset in json.load(sys.stdin).items()]')"; \
+	fi; \
+	GOOGLE_CLOUD_PROJECT="$(PROJECT)" exec $(BIN)/python -m pitwall.pipeline.economy $(MODE) $(if $(REASON),--reason "$(REASON)")
 
 clean: ## removes what make and the tests have made
 	rm -rf .venv .cache build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -347,10 +347,9 @@ def test_a_message_whose_release_failed_is_delivered_again_and_ends_right(
 def test_a_rules_api_that_does_not_answer_has_the_message_delivered_again(
     settings: Settings, economy: Economy, topics: dict[str, str]
 ) -> None:
-    with Outage("127.0.0.1:1") as nobody:
-        gone = replace(settings, rules_url=f"http://{nobody.address}")
-        budget = Budget(gone, economy, Rules(gone), DeadLetters(settings.project, "budget-dead"))
-        assert told(budget, costs(100)) == 503
+    gone = replace(settings, rules_url="http://127.0.0.1:9")
+    budget = Budget(gone, economy, Rules(gone), DeadLetters(settings.project, "budget-dead"))
+    assert told(budget, costs(100)) == 503
     assert held(economy) == ("closed", "budget")
 
 
@@ -499,6 +498,17 @@ def test_wrong_arguments_are_refused_with_what_there_is(arguments: list[str], sa
     done = subprocess.run(run, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+def test_without_credentials_it_is_said_how_to_get_them() -> None:
+    hosts = ("FIRESTORE_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS")
+    env = {name: value for name, value in os.environ.items() if name not in hosts}
+    env |= {"GOOGLE_CLOUD_PROJECT": "p", "HOME": "/nonexistent", "NO_GCE_CHECK": "true", "PYTHONPATH": "functions"}
+    run = [sys.executable, "-m", "pitwall.pipeline.economy", "slow"]
+    done = subprocess.run(run, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "default credentials" in done.stderr.lower()
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_without_a_project_it_is_said_what_is_missing(
@@ -651,6 +661,8 @@ def test_a_mode_takes_effect_while_a_feed_is_held_and_stays_while_it_cannot_be_r
         thread.join()
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert any("cannot be read, it stays as it was" in line["message"] for line in lines)
+    told_modes = [line["message"] for line in lines if "tickMs" in line]
+    assert told_modes == ["the economy is slow", "the economy is off"]
     versions = [envelope.v for envelope in told]
     assert versions == sorted(set(versions))
 

@@ -187,6 +187,8 @@ def have_rules_follow(economy: Economy, rules: Rules, stored: EconomyDocument) -
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the command; its exit code."""
+    from google.auth.exceptions import GoogleAuthError
+
     from pitwall.pipeline.rules import NotReleased, Rules
 
     parser = argparse.ArgumentParser(
@@ -210,7 +212,7 @@ def main(arguments: Sequence[str]) -> int:
     except NotReleased as error:
         sys.stderr.write(f"The mode is stored, but the security rules have not followed: {error}. Run it again.\n")
         return 1
-    except (SettingsError, InvalidDocument) as error:
+    except (SettingsError, InvalidDocument, GoogleAuthError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except Unavailable as error:
