@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from pitwall.message import FeedState, FeedStatus, Message
+from pitwall.message import FeedStatus, Message
 from pitwall.settings import Settings
 from pitwall.sources.openf1.client import Client, equal, since
 from pitwall.sources.openf1.rows import whole
@@ -21,6 +21,7 @@ from pitwall.sources.openf1.session import Session
 from pitwall.sources.openf1.trouble import Closed, Trouble
 from pitwall.sources.record import topic_rank
 from pitwall.sources.signalr.backoff import Backoff
+from pitwall.sources.standing import Standing
 
 logger = logging.getLogger(__name__)
 
@@ -98,10 +99,8 @@ class OpenF1Source:
         self._closing = threading.Event()
         self._pause = pause or self._closing.wait
         self._backoff = Backoff(settings.backoff_s)
-        self._told: FeedStatus | None = None
-        self._times_live = 0
+        self._standing = Standing(wall)
         self._live_at: float | None = None
-        self._gated: tuple[str, ...] = ()
         self._following: Session | None = None
         self._turns: dict[str, float] = {}
         self._asked: Counter[str] = Counter()
@@ -117,9 +116,9 @@ class OpenF1Source:
         `cursor` is not heeded. A server that does not answer is no error; it is said and asked again.
         """
         del cursor
-        yield from self._say("connecting")
+        yield from self._standing.say("connecting")
         client = Client(self._settings, monotonic=self._monotonic, pause=self._interrupted, attempts=ATTEMPTS)
-        self._gated = () if client.paid else GATED
+        self._standing.gated = () if client.paid else GATED
         try:
             while not self._closing.is_set():
                 try:
@@ -130,7 +129,7 @@ class OpenF1Source:
                     self._backoff.failed(lived)
                     if self._backoff.worth_saying(trouble.detail):
                         logger.warning("OpenF1: %s (attempt %d)", trouble.detail, self._backoff.attempts)
-                    yield from self._say(trouble.state or self._between, trouble.detail)
+                    yield from self._standing.say(trouble.state or self._standing.between, trouble.detail)
                     self._wait(self._backoff.wait_s(trouble.asked_s))
         except Closed:
             return
@@ -272,22 +271,11 @@ class OpenF1Source:
 
     # -- what is said ----------------------------------------------------------------------
 
-    @property
-    def _between(self) -> FeedState:
-        return "reconnecting" if self._times_live else "connecting"
-
     def _say_live(self) -> Iterator[FeedStatus]:
         if self._live_at is None:
             self._live_at = self._monotonic()
-            self._times_live += 1
-        yield from self._say("live")
-
-    def _say(self, state: FeedState, detail: str = "") -> Iterator[FeedStatus]:
-        """The status, if anything but its time differs from the last one's."""
-        status = FeedStatus(state, detail, max(self._times_live - 1, 0), self._gated)
-        if status != self._told:
-            self._told = status
-            yield status._replace(at=int(self._wall() * 1000))
+            self._standing.connected()
+        yield from self._standing.say("live")
 
 
 def _snapshot(messages: list[Message], now: int) -> list[Message]:

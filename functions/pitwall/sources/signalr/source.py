@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from pitwall.message import FeedState, FeedStatus, Message, feed_gap
+from pitwall.message import FeedStatus, Message, feed_gap
 from pitwall.secret import SecretError, read_secret
 from pitwall.settings import Settings
 from pitwall.sources.dating import Instants
@@ -26,6 +26,7 @@ from pitwall.sources.signalr.snapshot import snapshot_instant
 from pitwall.sources.signalr.topics import GATED, GATED_NAMES, PUBLIC
 from pitwall.sources.signalr.trouble import DENIED, LoginRefused, Trouble
 from pitwall.sources.signalr_frames import frame_records
+from pitwall.sources.standing import Standing
 from pitwall.sources.z import BadPayload, payload
 
 logger = logging.getLogger(__name__)
@@ -75,9 +76,7 @@ class SignalRSource:
         self._connection: Connection | None = None
 
         self._backoff = Backoff(settings.backoff_s)
-        self._told: FeedStatus | None = None
-        self._gated: tuple[str, ...] = ()
-        self._connections = 0
+        self._standing = Standing(wall)
         self._lived_s = 0.0
         self._lost = ""
         self._refused: Login | None = None
@@ -96,7 +95,7 @@ class SignalRSource:
         tells everything once. A feed that cannot be had is no error; it is said and tried again.
         """
         del cursor
-        yield from self._say("connecting")
+        yield from self._standing.say("connecting")
         while not self._closing.is_set():
             login = self._login()
             try:
@@ -108,7 +107,7 @@ class SignalRSource:
                     # Not worth a wait: without the token this is another question, asked once.
                     self._refuse(login.token, trouble)
                     if self._lived_s:
-                        yield from self._say("reconnecting", f"{trouble.detail}; {PUBLIC_ONLY}")
+                        yield from self._standing.say("reconnecting", f"{trouble.detail}; {PUBLIC_ONLY}")
                     continue
                 if trouble.status in DENIED:
                     # Then it was not for the token's sake that we were refused with it.
@@ -116,7 +115,7 @@ class SignalRSource:
                 self._backoff.failed(self._lived_s)
                 if self._backoff.worth_saying(trouble.detail):
                     logger.warning("F1's live feed: %s (attempt %d)", trouble.detail, self._backoff.attempts)
-                yield from self._say(trouble.state or self._between, trouble.detail)
+                yield from self._standing.say(trouble.state or self._standing.between, trouble.detail)
                 self._pause(self._backoff.wait_s(trouble.asked_s))
 
     def close(self) -> None:
@@ -143,7 +142,7 @@ class SignalRSource:
             connection.open()
             answer, early = connection.subscribe(PUBLIC if login.token is None else PUBLIC + GATED)
             live_at = self._monotonic()
-            self._connections += 1
+            self._standing.connected()
             gated = GatedTopics(settings.silence_s, live_at)
             yield from self._begin(answer, login, gated)
             yield from self._follow(connection, early, login, gated)
@@ -270,7 +269,7 @@ class SignalRSource:
     def _login(self) -> Login:
         """What the next connection logs in with; read anew, so that a new version of the secret counts."""
         login = self._configured()
-        self._gated = GATED_NAMES if login.token is None else ()
+        self._standing.gated = GATED_NAMES if login.token is None else ()
         return login
 
     def _configured(self) -> Login:
@@ -297,27 +296,16 @@ class SignalRSource:
 
     # -- what is said ----------------------------------------------------------------------
 
-    @property
-    def _between(self) -> FeedState:
-        return "reconnecting" if self._connections else "connecting"
-
     def _say_live(self, login: Login, gated: GatedTopics) -> Iterator[FeedStatus]:
         detail = login.detail
         if login.token is not None:
             expired = login.token.expired(self._wall())
             trouble = gated.trouble(self._monotonic(), expired=expired)
-            self._gated = () if trouble is None else GATED_NAMES
+            self._standing.gated = () if trouble is None else GATED_NAMES
             if trouble is not None:
                 detail = f"the F1TV token expired on {login.token.expiry}" if expired else trouble
                 detail = f"{detail}; {PUBLIC_ONLY}"
         if detail and detail != self._login_logged:
             self._login_logged = detail
             logger.warning("F1's live feed: %s", detail)
-        yield from self._say("live", detail)
-
-    def _say(self, state: FeedState, detail: str = "") -> Iterator[FeedStatus]:
-        """The status, if anything but its time differs from the last one's."""
-        status = FeedStatus(state, detail, max(self._connections - 1, 0), self._gated)
-        if status != self._told:
-            self._told = status
-            yield status._replace(at=self._now_ms())
+        yield from self._standing.say("live", detail)
