@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import grpc
@@ -46,11 +46,10 @@ def made(project: str, account: Account, **fields: Any) -> Any:
     return at_request_time(write, "at", "writtenAt", "createdAt")
 
 
-def changed(project: str, account: Account, v: int, **fields: Any) -> Any:
-    """What is named and the marks; the rest stays, as with `updateDoc`."""
-    named = {"v": v, **fields}
-    write = Database(project).write(f"users/{account.uid}", named)
-    write.update_mask.field_paths.extend(named)
+def changed(project: str, account: Account, *, without: Sequence[str] = (), **fields: Any) -> Any:
+    """What is named, taken out, and the marks; the rest stays, as with `updateDoc` and `increment(1)`."""
+    write = Database(project).add(f"users/{account.uid}", "v", 1, fields)
+    write.update_mask.field_paths.extend(without)
     write.current_document.exists = True
     return at_request_time(write, "at", "writtenAt")
 
@@ -63,7 +62,7 @@ def test_the_api_goes_on_with_what_an_app_has_written(
     assert again.status_code == 200
     assert again.json()["displayName"] == "Ayrton"
     assert me.patch("/api/me", json={"favouriteDrivers": ["44"]}).json()["v"] == 2
-    assert app.commit(changed(project, account, 3, displayName="Alain"))()
+    assert app.commit(changed(project, account, displayName="Alain"))()
     shown = me.get("/api/me").json()
     assert shown["v"] == 3
     assert (shown["displayName"], shown["favouriteDrivers"]) == ("Alain", ["44"])
@@ -77,8 +76,10 @@ def test_an_app_goes_on_with_what_the_api_has_written(
 ):
     assert me.post("/api/users").status_code == 201
     assert app.get(f"users/{account.uid}")()
-    assert app.commit(changed(project, account, 2, favouriteDrivers=["LEC"]))()
-    assert not app.commit(changed(project, account, 2, favouriteDrivers=["44"]))()
-    assert me.get("/api/me").json()["favouriteDrivers"] == ["LEC"]
+    assert me.patch("/api/me", json={"displayName": "Ayrton"}).status_code == 200
+    assert app.commit(changed(project, account, without=["displayName"], favouriteDrivers=["LEC"]))()
+    shown = me.get("/api/me").json()
+    assert (shown["v"], shown["favouriteDrivers"]) == (3, ["LEC"])
+    assert "displayName" not in shown
     assert app.commit(Database(project).delete(f"users/{account.uid}"))()
     assert me.get("/api/me").status_code == 404
