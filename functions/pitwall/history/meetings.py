@@ -256,12 +256,10 @@ def _one(ours: Meeting, theirs: Meeting, left_out: Counter[str]) -> Meeting:
     A session without a path between others that have one may have been cancelled (practice 3, Japan 2019) or held
     without timing (practice 1, Emilia Romagna 2021): that is not taken for a sign of either.
     """
-    left = list(theirs.sessions)
+    pairs, left = _paired(ours.sessions, theirs.sessions)
     sessions = []
-    for session in ours.sessions:
-        other = _alike(session, left)
+    for session, other in pairs:
         if other is not None:
-            left.remove(other)
             session = replace(
                 session,
                 session_key=other.session_key,
@@ -309,12 +307,10 @@ def kept(
 
 
 def _going_on(today: Meeting, before: Meeting, *, index_known: bool, schedule_known: bool) -> Meeting:
-    left = list(before.sessions)
+    pairs, left = _paired(today.sessions, before.sessions)
     sessions = []
-    for session in today.sessions:
-        stored = _alike(session, left)
+    for session, stored in pairs:
         if stored is not None:
-            left.remove(stored)
             session = replace(
                 session,
                 session_key=session.session_key or stored.session_key,
@@ -398,6 +394,19 @@ def matched(one: Sequence[Meeting], other: Sequence[Meeting]) -> list[tuple[Meet
 
 def _near(one: Meeting, other: Meeting) -> bool:
     return abs(one.start - other.start) <= _NEAR
+
+
+def _paired(
+    ours: Iterable[ScheduledSession], theirs: Iterable[ScheduledSession]
+) -> tuple[list[tuple[ScheduledSession, ScheduledSession | None]], list[ScheduledSession]]:
+    """Each of our sessions with theirs that is the same, if they have it, and what is left of theirs."""
+    pairs, left = [], list(theirs)
+    for session in ours:
+        other = _alike(session, left)
+        if other is not None:
+            left.remove(other)
+        pairs.append((session, other))
+    return pairs, left
 
 
 def _alike(session: ScheduledSession, among: Iterable[ScheduledSession]) -> ScheduledSession | None:
