@@ -1,0 +1,51 @@
+# A bucket that nobody can make public, with rights by IAM alone. What is deleted can be had back for a week.
+
+resource "google_storage_bucket" "bucket" {
+  project  = var.project
+  name     = var.name
+  location = var.region
+
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+  force_destroy               = !var.protected
+
+  soft_delete_policy {
+    retention_duration_seconds = 604800
+  }
+
+  dynamic "lifecycle_rule" {
+    for_each = var.colder_after_days
+
+    content {
+      action {
+        type          = "SetStorageClass"
+        storage_class = lifecycle_rule.key
+      }
+      condition {
+        age = lifecycle_rule.value
+      }
+    }
+  }
+
+  dynamic "lifecycle_rule" {
+    for_each = var.delete_after_days == null ? [] : [var.delete_after_days]
+
+    content {
+      action {
+        type = "Delete"
+      }
+      condition {
+        age = lifecycle_rule.value
+      }
+    }
+  }
+
+  lifecycle_rule {
+    action {
+      type = "AbortIncompleteMultipartUpload"
+    }
+    condition {
+      age = 1
+    }
+  }
+}
