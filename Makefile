@@ -10,7 +10,7 @@ STAMP := .venv/.ready
 ON_PATH := .venv/.on-path
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up test lint schema examples bench soak bundle lock audit economy clean
+.PHONY: help setup run up test lint schema examples bench soak bundle lock audit economy deploy clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 12
@@ -79,6 +79,22 @@ economy: setup ## how much is spent on viewers: PROJECT=id shows it, MODE=off|sl
 		eval "$$(echo "$$rulesets" | $(BIN)/python -c 'import json, shlex, sys; [print("export PITWALL_RULES_" + name.upper() + "=" + shlex.quote(ruleset)) for name, ruleset in json.load(sys.stdin).items()]')"; \
 	fi; \
 	GOOGLE_CLOUD_PROJECT="$(PROJECT)" exec $(BIN)/python -m pitwall.pipeline.economy $(MODE) $(if $(REASON),--reason "$(REASON)")
+
+REGION ?= europe-west1
+STATE = $(PROJECT)-terraform
+
+# What is to be other than the default goes into infra/<project>.tfvars. Asks before it changes anything, unless
+# TF_CLI_ARGS_apply=-auto-approve is set.
+deploy: bundle ## everything into a project of Google Cloud, by Terraform: PROJECT=id (REGION=europe-west1)
+	@test -n "$(PROJECT)" || { echo "Into which project? make deploy PROJECT=my-project"; exit 2; }
+	gcloud services enable cloudresourcemanager.googleapis.com serviceusage.googleapis.com storage.googleapis.com pubsub.googleapis.com --project "$(PROJECT)"
+	gcloud beta services identity create --service pubsub.googleapis.com --project "$(PROJECT)"
+	gcloud storage buckets describe "gs://$(STATE)" --project "$(PROJECT)" >/dev/null 2>&1 || \
+		gcloud storage buckets create "gs://$(STATE)" --project "$(PROJECT)" --location "$(REGION)" --uniform-bucket-level-access --public-access-prevention
+	gcloud storage buckets update "gs://$(STATE)" --project "$(PROJECT)" --versioning
+	terraform -chdir=infra init -input=false -reconfigure -backend-config="bucket=$(STATE)"
+	terraform -chdir=infra apply -var "project=$(PROJECT)" -var "region=$(REGION)" \
+		-var "revision=$$(git rev-parse --short HEAD 2>/dev/null)" $(if $(wildcard infra/$(PROJECT).tfvars),-var-file="$(PROJECT).tfvars")
 
 clean: ## removes what make and the tests have made
 	rm -rf .venv .cache build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
