@@ -1,7 +1,7 @@
 """Puts away what can never be stored, with the reason, and says so only once Pub/Sub has it.
 
-Pub/Sub's own dead-letter policy counts deliveries, so it would also put away good messages after a long
-outage, and knows no reason. The subscriptions therefore have none, and subscribers do it here.
+Pub/Sub's own dead-letter policy counts deliveries and knows no reason: it is left for what fails for more than an hour,
+and the emulator's subscriptions have none.
 """
 
 from __future__ import annotations
