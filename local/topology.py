@@ -1,8 +1,8 @@
 """Which Pub/Sub topics and subscriptions there are, and their creation in the emulator.
 
 `infra/` creates the same in the cloud. The subscriptions have no dead-letter policy here, as the emulator's stops an
-ordering key for good. What can never succeed is put into the dead-letter topic by the subscriber, with the reason; there
-it waits in a pull subscription.
+ordering key for good. What can never succeed is put into the dead-letter topic by the subscriber, with the reason;
+there it waits in a pull subscription.
 """
 
 from __future__ import annotations
