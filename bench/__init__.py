@@ -5,6 +5,7 @@ Speed and size are compared with a peer or a baseline in the same run, as ratios
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -30,6 +31,11 @@ MISSING = 2
 def result(name: str, **figures: Any) -> None:
     """The closing line."""
     print(orjson.dumps({"bench": name, **figures}).decode(), flush=True)
+
+
+def without_options(program: str, about: str | None) -> None:
+    """Reads the words of a program that takes none but `--help`."""
+    argparse.ArgumentParser(prog=f"python -m {program}", description=(about or "").split("\n")[0]).parse_args()
 
 
 def require(path: Path) -> Path:

@@ -8,10 +8,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from bench import without_options
+
 QUICK = ("accuracy", "speed", "push", "api", "coldstart")
 
 
 def main() -> int:
+    without_options("bench", __doc__)
     failed = 0
     for name in QUICK:
         print(f"\n== bench.{name}", flush=True)

@@ -26,7 +26,7 @@ import httpx
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
-from bench import ROOT, result
+from bench import ROOT, result, without_options
 from local.emulators import Emulators
 from local.functions import SOURCE, FunctionServer
 from local.processes import Processes
@@ -111,6 +111,7 @@ def answered(name: str, processes: Processes, env: Mapping[str, str], source: Pa
 
 
 def main() -> int:
+    without_options("bench.coldstart", __doc__)
     imports: dict[str, list[float]] = {name: [] for name in MODULES}
     firsts: dict[str, list[float]] = {name: [] for name in MODULES}
     with Processes() as processes:

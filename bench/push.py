@@ -11,7 +11,7 @@ from pathlib import Path
 
 from google.cloud import pubsub_v1
 
-from bench import result
+from bench import result, without_options
 from local import topology
 from local.emulators import Emulators
 from local.functions import FunctionServer
@@ -87,6 +87,7 @@ def measure(processes: Processes, threads: int) -> dict[str, float | bool]:
 
 
 def main() -> None:
+    without_options("bench.push", __doc__)
     with Processes() as processes:
         emulators = Emulators.start(processes, RULES)
         with environment(emulators.env):

@@ -8,12 +8,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from bench import SHARED
+from bench import SHARED, without_options
 
 PROOFS = (["bench.endurance"], ["bench.chaos"], ["bench.latency"])
 
 
 def main() -> int:
+    without_options("bench.soak", __doc__)
     failed = 0
     commands = [*PROOFS]
     recordings = SHARED / "recordings" / "f1"
