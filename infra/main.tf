@@ -4,6 +4,14 @@ data "google_project" "project" {
   project_id = var.project
 }
 
+# Hosting finds the API by its region, which firebase.json has to name: it has no variables.
+check "hosting" {
+  assert {
+    condition     = alltrue([for rewrite in jsondecode(file("${path.module}/../firebase.json")).hosting.rewrites : rewrite.run.region == var.region])
+    error_message = "firebase.json sends the API's requests to another region than ${var.region}: change it there before `firebase deploy --only hosting`."
+  }
+}
+
 locals {
   raw_bucket    = "${var.project}-raw"
   source_bucket = "${var.project}-source"

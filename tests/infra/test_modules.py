@@ -22,13 +22,19 @@ def test_an_output_says_what_it_is() -> None:
     assert not [f"{path.parent.name} {names[0]}" for path, names, body in blocks("output") if "description" not in body]
 
 
+GIVING = [
+    (path.parent.name, kind)
+    for path, (kind, _), _ in blocks("resource")
+    if re.search(r"_iam(_|$)|_acl$|_access_control$", kind)
+]
+
+
 def test_only_the_module_access_gives_rights() -> None:
-    giving = {path.parent.name for path, (kind, _), _ in blocks("resource") if re.search(r"_iam(_|$)", kind)}
-    assert giving == {"access"}
+    assert {module for module, _ in GIVING} == {"access"}
 
 
 def test_rights_are_added_and_those_of_others_left() -> None:
-    kinds = {kind for _, (kind, _), _ in blocks("resource") if re.search(r"_iam(_|$)", kind)}
+    kinds = {kind for _, kind in GIVING}
     assert {kind for kind in kinds if not kind.endswith("_member")} == {"google_project_iam_custom_role"}
 
 

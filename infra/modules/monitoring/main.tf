@@ -267,7 +267,6 @@ resource "google_monitoring_alert_policy" "match" {
 locals {
   run    = "resource.type=\"cloud_run_revision\""
   pubsub = "resource.type=\"pubsub_subscription\""
-  store  = "resource.type=\"firestore.googleapis.com/Database\""
 
   charts = [
     { title = "Requests, by function", filter = "metric.type=\"run.googleapis.com/request_count\" ${local.run}", aligner = "ALIGN_RATE", reducer = "REDUCE_SUM", group = ["resource.label.service_name"] },
