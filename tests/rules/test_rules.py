@@ -226,9 +226,14 @@ def play(emulator: Emulator, channel: grpc.Channel, rules: str) -> Played:
     def let_through(
         ask: Callable[[Somebody, str], Answer], paths: Iterable[str] = TABLES[rules]
     ) -> dict[str, frozenset[str]]:
-        """Who was, by path. All ask at once."""
-        answers = {path: {name: ask(somebody, path) for name, somebody in people.items()} for path in paths}
-        return {path: frozenset(name for name, let in by.items() if let()) for path, by in answers.items()}
+        """Who was, by path. One after the other asks for everything at once, so that no two change one document."""
+        let: dict[str, set[str]] = {path: set() for path in paths}
+        for name, somebody in people.items():
+            answers = {path: ask(somebody, path) for path in let}
+            for path, answer in answers.items():
+                if answer():
+                    let[path].add(name)
+        return {path: frozenset(names) for path, names in let.items()}
 
     lists = let_through(lambda somebody, name: somebody.list(name, MOST), {_collection(path) for path in TABLES[rules]})
     listed = [name for name, who in lists.items() if who]
