@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 
+from deploy.bundle import OUT
 from local import topology
 from pitwall.settings import Settings, dead_letter
 from tests.infra.hcl import INFRA, ROOT, blocks, local, text
 
 FUNCTIONS = local("functions.tf", "functions")
 FIREBASE = json.loads((ROOT / "firebase.json").read_text(encoding="utf-8"))
+
+
+def default(variable: str) -> str:
+    """The default of a variable of the environment, a text."""
+    [body] = [body for path, names, body in blocks("variable") if (path.parent, names) == (INFRA, (variable,))]
+    return text(body["default"])
 
 
 def test_every_entry_point_is_deployed_and_what_is_deployed_exists() -> None:
@@ -36,13 +44,8 @@ def test_topics_and_subscriptions_are_those_of_the_local_stack() -> None:
 
 
 def test_hosting_sends_the_api_to_the_function_in_the_region_everything_is_in() -> None:
-    [region] = [
-        text(body["default"])
-        for path, names, body in blocks("variable")
-        if (path.parent, names) == (INFRA, ("region",))
-    ]
     [rewrite] = FIREBASE["hosting"]["rewrites"]
-    assert rewrite == {"source": "/api{,/**}", "run": {"serviceId": "api", "region": region}}
+    assert rewrite == {"source": "/api{,/**}", "run": {"serviceId": "api", "region": default("region")}}
 
 
 def test_what_hosting_serves_by_itself_is_there() -> None:
@@ -57,3 +60,18 @@ def test_hosting_leaves_to_the_api_how_long_its_answers_are_kept() -> None:
     ]
     assert caching
     assert not [source for source in caching if source.startswith(("**", "/api", "/**"))]
+
+
+def test_deploying_bundles_first_and_sets_variables_that_there_are() -> None:
+    asked = ["make", "--no-print-directory", "-n", "deploy", "PROJECT=my-project", "REGION=europe-west4"]
+    steps = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    order = [
+        "-m deploy.bundle",
+        "gcloud services enable",
+        "terraform -chdir=infra init",
+        "terraform -chdir=infra apply",
+    ]
+    assert [steps.index(step) for step in order] == sorted(steps.index(step) for step in order)
+    variables = {names[0] for path, names, _ in blocks("variable") if path.parent == INFRA}
+    assert set(re.findall(r'-var "(\w+)=', steps)) == {"project", "region", "revision"} <= variables
+    assert (INFRA / default("bundle")).resolve() == ROOT / OUT

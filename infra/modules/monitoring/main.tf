@@ -52,7 +52,7 @@ locals {
       filter    = "metric.type=\"pubsub.googleapis.com/subscription/num_undelivered_messages\" AND resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=monitoring.regex.full_match(\".*-dead\")"
       aligner   = "ALIGN_MAX"
       reducer   = "REDUCE_SUM"
-      group     = ["resource.label.subscription_id"]
+      group     = [] # each series that an alert looks at costs; the dashboard shows which it is
       threshold = 0
       duration  = "0s"
       severity  = "WARNING"
