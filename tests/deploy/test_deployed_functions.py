@@ -138,7 +138,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Unpacked:
     hashed = ("--require-hashes", "--no-build", "--requirement", folder / "requirements.txt")
     installed = uv("pip", "install", "--python", environment, *hashed)
     if installed.returncode and UNREACHABLE.search(installed.stderr):
-        pytest.skip(f"no package index can be reached: {installed.stderr.strip()}")
+        pytest.skip("no package index can be reached, and uv's cache does not hold every package")
     assert installed.returncode == 0, installed.stderr
     return Unpacked(folder, environment)
 
