@@ -173,6 +173,8 @@ class TestProfile:
             ({"displayName": ""}, "displayName"),
             ({"displayName": "x" * 65}, "displayName"),
             ({"displayName": "a\nb"}, "displayName"),
+            ({"displayName": "Ayrton\n"}, "displayName"),
+            ({"favouriteDrivers": ["44\n"]}, "favouriteDrivers"),
             ({"displayName": 7}, "displayName"),
             ({"favouriteDrivers": ["44"] * 31}, "favouriteDrivers"),
             ({"favouriteDrivers": ["../x"]}, "favouriteDrivers"),

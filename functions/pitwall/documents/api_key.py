@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 from pitwall.documents.base import Document, Instant
 
 KeyName = Annotated[
-    str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$", description="whose it is, for people")
+    str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*(?!\n)$", description="whose it is, for people")
 ]
 
 

@@ -8,9 +8,9 @@ from msgspec import UNSET, Meta, UnsetType
 
 from pitwall.documents.base import Document, Fields, Instant
 
-DisplayName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
+DisplayName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*(?!\n)$")]
 FavouriteDrivers = Annotated[
-    list[Annotated[str, Meta(pattern=r"^[0-9A-Za-z]{1,8}$")]],
+    list[Annotated[str, Meta(pattern=r"^[0-9A-Za-z]{1,8}(?!\n)$")]],
     Meta(max_length=30, description="racing numbers or three-letter codes, the dearest first"),
 ]
 

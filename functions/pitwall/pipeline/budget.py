@@ -48,7 +48,7 @@ class Costs(Struct, frozen=True, rename="camel"):
     budget_amount: Annotated[float, Meta(gt=0, le=1e15)]
     cost_interval_start: Annotated[datetime, Meta(tz=True)]
     budget_display_name: str
-    currency_code: Annotated[str, Meta(pattern="^[A-Z]{3}$")] | UnsetType = UNSET
+    currency_code: Annotated[str, Meta(pattern=r"^[A-Z]{3}(?!\n)$")] | UnsetType = UNSET
 
     def asks_for(self, settings: Settings) -> BudgetsWord:
         """The mode that the costs ask for."""
