@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Flask, request_started
+from flask import Flask, Response, request_started
 from google.cloud import firestore as firestore_api
 from werkzeug.test import TestResponse
 
@@ -164,6 +164,24 @@ def test_each_origin_is_told_what_is_said_to_it(make: Callable[..., Asked]):
             assert ask(Origin=origin).headers["Access-Control-Allow-Origin"] == origin
         assert "Access-Control-Allow-Origin" not in ask(Origin="https://evil.example").headers
     assert ask.by_flask == 3
+
+
+def test_a_browser_and_a_program_are_each_given_their_own(ask: Asked):
+    for _ in range(2):
+        assert ask("/api/status", Accept="text/html").mimetype == "text/html"
+        assert ask("/api/status", Accept="application/json").mimetype == "application/json"
+    assert ask.by_flask == 2
+
+
+def test_what_depends_on_another_header_is_not_given_out_again(ask: Asked):
+    @ask.app.after_request
+    def in_a_language(response: Response) -> Response:
+        response.vary.add("Accept-Language")
+        return response
+
+    for _ in range(2):
+        ask()
+    assert ask.by_flask == 2
 
 
 def test_all_are_counted_whoever_answers(make: Callable[..., Asked]):

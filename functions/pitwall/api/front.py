@@ -32,6 +32,9 @@ _UNUSUAL = frozenset(
     for header in (*access.CREDENTIALS, "If-Match", "If-Modified-Since", "If-Unmodified-Since", "Range")
 ) | {"HTTP_TRANSFER_ENCODING"}
 _ONE_TAG = re.compile(r'"[^",]*"')
+_TOLD_APART = frozenset({"accept", "accept-encoding", "origin"})
+"""Headers of requests by which answers are kept apart."""
+
 _OF_THE_CLIENT = frozenset({"ratelimit", "ratelimit-policy"})
 _OF_THE_BODY = frozenset({"content-type", "content-length", "content-encoding"})
 _OVERHEAD = 2_048
@@ -85,6 +88,7 @@ class Front:
             environ.get("QUERY_STRING", ""),
             wants_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")),
             environ.get("HTTP_ORIGIN", ""),
+            environ.get("HTTP_ACCEPT", ""),
         )
         with self._lock:
             kept = self._kept.get(asked)
@@ -110,7 +114,7 @@ class Front:
 
         def start(status: str, headers: Headers, *args: Any) -> Callable[[bytes], object]:
             note = environ.get(REPEATABLE)
-            if note is not None and status[:3] in _REPEATED:
+            if note is not None and status[:3] in _REPEATED and _vary(headers) <= _TOLD_APART:
                 of_everybody = [
                     (name, value) for name, value in headers if name.lower() not in _OF_THE_CLIENT | _OF_THE_BODY
                 ]
@@ -121,6 +125,11 @@ class Front:
             return start_response(status, headers, *args)
 
         return start
+
+
+def _vary(headers: Headers) -> set[str]:
+    """Headers of requests on which a response says that it depends."""
+    return {name.strip().lower() for header, value in headers if header.lower() == "vary" for name in value.split(",")}
 
 
 def _is_usual(environ: WSGIEnvironment) -> bool:

@@ -37,7 +37,7 @@ class EconomyDocument(Document, kw_only=True):
     mode: Annotated[
         Mode,
         Meta(
-            description="slow: ticks every 5 s; closed: that, and security rules that let no client without a role read sessions"
+            description="slow: ticks every 5 s; closed: that, and rules that let no client without a role read sessions"
         ),
     ]
     set_by: Annotated[Literal["hand", "budget"], Meta(description="whose word the mode is")]
