@@ -64,9 +64,32 @@ class Tables:
         for race in sorted(results, key=self.races.__getitem__):
             year, number = self.races[race]
             seasons[year].append(
-                Round(year=year, number=number, results=tuple(results[race]), sprint=tuple(sprints.get(race, ())))
+                Round(
+                    year=year,
+                    number=number,
+                    results=tuple(results[race]),
+                    sprint=tuple(sprints.get(race, ())),
+                    qualifying=self._qualifying.get(race, {}),
+                )
             )
         return seasons
+
+    @cached_property
+    def _qualifying(self) -> dict[str, dict[str, int]]:
+        places: dict[str, dict[str, int]] = defaultdict(dict)
+        for row in self.rows("qualifying"):
+            places[row["raceId"]][self.drivers[row["driverId"]]] = int(row["position"])
+        return places
+
+    def leaders(self, year: int) -> dict[int, list[str]]:
+        """Who was first at the end of each lap that the tables of 2018-2023 have, by round."""
+        drove = {result.driver for one in self.rounds[year] for result in one.results}
+        by_code = {row["code"]: row["driverRef"] for row in self.rows("drivers") if row["driverRef"] in drove}
+        laps: dict[int, list[str]] = defaultdict(list)
+        for row in self.rows(f"laps-{year}"):
+            if row["Position"] and float(row["Position"]) == 1:
+                laps[int(row["RoundNumber"])].append(by_code[row["Driver"]])
+        return laps
 
     def _results(self, name: str, status: dict[str, str]) -> dict[str, list[Result]]:
         found: dict[str, list[Result]] = defaultdict(list)

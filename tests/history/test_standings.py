@@ -325,7 +325,7 @@ POINTS = {
 """Hundredths of a point of constructors, ours and Ergast's. Drivers have none that differ."""
 
 WINS = {(2007, 9, "mclaren"): (4, 5)}
-"""Of constructors, ours and Ergast's: one more at Silverstone, one less again after the next race."""
+"""Of constructors, ours and Ergast's, which has the win of the Nürburgring one race early."""
 
 LINES = {"drivers": 34344, "constructors": 13151}
 """Of Ergast's tables."""

@@ -7,7 +7,7 @@ classified. Who is still equal shares the place. The rules, and every difference
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
@@ -25,7 +25,7 @@ from pitwall.history.scoring import (
 )
 
 STRUCK_OUT: Final = frozenset({"D", "E"})
-"""Texts of a result that is no place: disqualified, excluded. Its points stay (a fastest lap's, Moss in France 1959)."""
+"""Texts of a result that is no place: disqualified, excluded. Its points stay (Moss's fastest lap, France 1959)."""
 
 
 class Result(Struct, frozen=True, kw_only=True):
@@ -53,12 +53,18 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 class Round(Struct, frozen=True, kw_only=True):
-    """What came of one round. sprint: empty if it had none."""
+    """What came of one round.
+
+    results: in the source's order. sprint: empty if it had none. qualifying: places by driver, empty if not known.
+    laps_led: by driver; None: not known.
+    """
 
     year: int
     number: int
     results: tuple[Result, ...]
     sprint: tuple[Result, ...] = ()
+    qualifying: Mapping[str, int] = {}
+    laps_led: Mapping[str, int] | None = None
 
 
 class Standing(Struct, frozen=True, kw_only=True):
