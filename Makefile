@@ -10,7 +10,7 @@ STAMP := .venv/.ready
 ON_PATH := .venv/.on-path
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up test lint schema examples bench soak bundle lock audit economy deploy clean
+.PHONY: help setup run up test lint schema examples bench soak bundle lock audit economy deploy smoke clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 12
@@ -95,6 +95,10 @@ deploy: bundle ## everything into a project of Google Cloud, by Terraform: PROJE
 	terraform -chdir=infra init -input=false -reconfigure -backend-config="bucket=$(STATE)"
 	terraform -chdir=infra apply -var "project=$(PROJECT)" -var "region=$(REGION)" \
 		-var "revision=$$(git rev-parse --short HEAD 2>/dev/null)" $(if $(wildcard infra/$(PROJECT).tfvars),-var-file="$(PROJECT).tfvars")
+
+smoke: setup ## asks what is deployed what a new operator would: PROJECT=id (REGION=europe-west1)
+	@test -n "$(PROJECT)" || { echo "Of which project? make smoke PROJECT=my-project"; exit 2; }
+	@$(BIN)/python -m deploy.smoke --project "$(PROJECT)" --region "$(REGION)"
 
 clean: ## removes what make and the tests have made
 	rm -rf .venv .cache build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
