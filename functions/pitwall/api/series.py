@@ -27,8 +27,11 @@ WEATHER = Shape(WeatherDocument)
 TRACK_STATUS = Shape(TrackStatusDocument)
 TEAM_RADIO = Shape(TeamRadioDocument)
 
-_NAMES_A_CAR = re.compile(r"\bCARS? [0-9]|[0-9] \([A-Z]{3}\)|\bLAPPED CARS\b")
-"""In a message of race control: "CAR 27 (HUL) STOPPED AT TURN 5", "LAPPED CARS MAY NOW OVERTAKE - 2,9,10,20,28"."""
+_NAMES_A_CAR = re.compile(r"\bCARS? [0-9]|[0-9] \([A-Z]{3}\)|\bLAPPED CARS\b|\b[0-9]+(?:, ?[0-9]+){2}")
+"""In a message of race control: "CAR 27 (HUL) STOPPED AT TURN 5", "LAPPED CARS MAY NOW OVERTAKE - 2,9,10,20,28".
+
+Also any three numbers with commas: "ORDER FOR RESTART: 3, 21, 7, 54".
+"""
 
 
 @routes.get("/sessions/<key>/raceControl")
