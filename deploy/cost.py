@@ -83,7 +83,7 @@ def idle() -> list[tuple[str, str, float]]:
 
 
 def _sum(name: str) -> float:
-    return sum(session.times * getattr(session, name) for session in WEEKEND)
+    return float(sum(session.times * getattr(session, name) for session in WEEKEND))
 
 
 def weekend() -> list[tuple[str, tuple[float, ...]]]:
