@@ -20,6 +20,7 @@ import yaml
 
 from deploy import cost
 from deploy.bundle import OUT
+from pitwall.documents.paths import KINDS
 from tests.infra.hcl import INFRA, ROOT, blocks, local, text
 
 DEPLOY = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
@@ -341,6 +342,13 @@ def test_what_is_counted_is_what_is_deployed() -> None:
     thresholds = re.findall(r"^      threshold = ", monitoring, re.MULTILINE)
     assert len({name for _, name in policies} & {"silent", "errors"}) + len(thresholds) == cost.CONDITIONS
     assert len(local("functions.tf", "functions")) * 2 == cost.IMAGES_KEPT
+
+
+def test_what_is_brought_back_is_every_kind_of_document_but_what_must_not_go_back() -> None:
+    """Leases and checkpoints are no such kinds; the mode is that of now."""
+    [named] = re.findall(r"--collection-ids (\S+)$", DEPLOY, re.MULTILINE)
+    kinds = {collection for kind in KINDS for collection in kind.template.split("/")[::2]}
+    assert set(named.split(",")) == kinds - {"economy"}
 
 
 def test_deploying_begins_with_what_f1_refuses() -> None:

@@ -6,18 +6,21 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from google.cloud import firestore as firestore_api
 from werkzeug.serving import make_server
 
 from deploy import smoke
 from local import topology
+from local.emulators import Emulator
 from pitwall.api.app import create_app
 from pitwall.documents import paths
 from pitwall.documents.encoding import to_fields
@@ -174,17 +177,30 @@ def scheduled(starts_in: timedelta) -> ScheduleDocument:
     return ScheduleDocument(at=NOW, next=session, upcoming=[])
 
 
+Serve = Callable[..., str]
+
+
 @pytest.fixture
-def api(project: str, firestore: firestore_api.Client) -> Iterator[str]:
-    """The address of the API on the test's Firestore, where the next session is a day away."""
+def serve(project: str, firestore: firestore_api.Client) -> Iterator[Serve]:
+    """Serves the API on the test's Firestore, where the next session is a day away; gives its address."""
     firestore.document(paths.schedule("f1")).set({**to_fields(scheduled(timedelta(days=1))), "v": 1, "writtenAt": NOW})
-    server = make_server("127.0.0.1", 0, create_app(Settings(project=project, rate_limit_address=0)), threaded=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with ExitStack() as served:
+
+        def start(**settings: Any) -> str:
+            app = create_app(Settings(project=project, rate_limit_address=0, **settings))
+            server = make_server("127.0.0.1", 0, app, threaded=True)
+            thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+            thread.start()
+            for close in (server.server_close, thread.join, server.shutdown):
+                served.callback(close)
+            return f"http://127.0.0.1:{server.server_port}"
+
+        yield start
+
+
+@pytest.fixture
+def api(serve: Serve) -> str:
+    return serve()
 
 
 class Said:
@@ -416,6 +432,50 @@ def test_closed_rules_that_are_not_those_that_hold_are_told(
     edge.rules = (ROOT / "firestore.closed.rules").read_text(encoding="utf-8")
     said = Said(edge, api, capsys)
     assert said.bad == [("wrong", "strangers: reading sessions is answered 200 while the rules are closed")]
+
+
+def released(emulator: Emulator, project: str, rules: str) -> None:
+    """Has rules hold for one project of the emulator."""
+    url = f"http://{emulator.address}/emulator/v1/projects/{project}:securityRules"
+    answer = httpx.put(url, json={"rules": {"files": [{"name": "rules", "content": rules}]}}, trust_env=False)
+    assert answer.status_code == 200, answer.text
+
+
+def test_closed_rules_that_hold_are_fine_and_told(
+    edge: Edge, api: str, firestore_emulator: Emulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edge.rules = (ROOT / "firestore.closed.rules").read_text(encoding="utf-8")
+    released(firestore_emulator, edge.project, edge.rules)
+    said = Said(edge, api, capsys)
+    assert (said.code, said.bad) == (0, [])
+    assert "rules: as in firestore.closed.rules: apps read nothing" in said.text
+
+
+def test_rules_that_let_everybody_do_everything_are_told_of_by_what_they_let(
+    edge: Edge, api: str, firestore_emulator: Emulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edge.rules = "service cloud.firestore { match /{all=**} { allow read, write; } }"
+    released(firestore_emulator, edge.project, edge.rules)
+    said = Said(edge, api, capsys)
+    assert [line for _, line in said.bad] == [
+        "rules: others are released than those here",
+        "strangers: all sessions at once is answered 200",
+        "strangers: writing a session is answered 404",
+        "strangers: reading apiKeys/smoke is answered 404",
+        "strangers: reading leases/f1 is answered 404",
+        "strangers: reading economy/current is answered 404",
+    ]
+
+
+def test_sessions_that_are_not_for_strangers_are_fine_if_it_was_meant_so(
+    edge: Edge, serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    closed = serve(public=False)
+    assert ("wrong", "api: /api/sessions/current answers 401") in Said(edge, closed, capsys).bad
+    edge.services["api"]["template"]["containers"][0]["env"].append({"name": "PITWALL_PUBLIC", "value": "off"})
+    said = Said(edge, closed, capsys)
+    assert (said.code, said.bad) == (0, [])
+    assert "api: sessions are not for strangers, as configured" in said.text
 
 
 def test_without_credentials_it_is_said_how_to_get_them(
