@@ -63,7 +63,12 @@ class Deployed:
             return None
         if answer.status_code != 200 or not isinstance(told, dict):
             detail = told.get("error", {}).get("message", "") if isinstance(told, dict) else ""
-            advice = "ask with an account that has roles/viewer" if answer.status_code == 403 else "try again"
+            if answer.status_code != 403:
+                advice = "try again"
+            elif "disabled" in detail:
+                advice = f"gcloud services enable {host}.googleapis.com --project {self.project}"
+            else:
+                advice = "ask with an account that has roles/viewer and roles/serviceusage.serviceUsageConsumer"
             raise NotKnown(f"{host} answers {answer.status_code}: {detail}"[:300], advice)
         return told
 

@@ -1,8 +1,8 @@
 """`python -m deploy.smoke --project ID`: asks a deployed PitWall what a new operator would ask, and says what to do.
 
-Each answer is `ok`, `wrong`, or `not known` where it could not be asked. Nothing is changed: Google's APIs are
-read with the default credentials (`gcloud auth application-default login`; roles/viewer is enough for all but the
-budget), and what strangers may is tried as a stranger, in ways that change nothing even if they are let through.
+Each answer is `ok`, `wrong`, or `not known` where it could not be asked. Nothing is changed: Google's APIs are read
+with the default credentials (`gcloud auth application-default login`; docs/deploy.md has the roles), and what
+strangers may is tried as a stranger, in ways that change nothing even if they are let through.
 """
 
 from __future__ import annotations

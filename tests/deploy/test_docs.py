@@ -20,7 +20,6 @@ import yaml
 
 from deploy import cost
 from deploy.bundle import OUT
-from pitwall.documents.paths import KINDS
 from tests.infra.hcl import INFRA, ROOT, blocks, local, text
 
 DEPLOY = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
@@ -345,10 +344,12 @@ def test_what_is_counted_is_what_is_deployed() -> None:
 
 
 def test_what_is_brought_back_is_every_kind_of_document_but_what_must_not_go_back() -> None:
-    """Leases and checkpoints are no such kinds; the mode is that of now."""
-    [named] = re.findall(r"--collection-ids (\S+)$", DEPLOY, re.MULTILINE)
-    kinds = {collection for kind in KINDS for collection in kind.template.split("/")[::2]}
-    assert set(named.split(",")) == kinds - {"economy"}
+    [made] = re.findall(r"^KINDS=\$\(PYTHONPATH=functions \S+ -c '(.*?)'\)$", DEPLOY, re.MULTILINE | re.DOTALL)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "functions")}
+    told = subprocess.run([sys.executable, "-c", made], env=environment, capture_output=True, text=True, check=True)
+    named = set(told.stdout.strip().split(","))
+    assert {"sessions", "live", "laps", "drivers", "raceControl", "users", "apiKeys", "schedule", "events"} <= named
+    assert not named & {"leases", "checkpoints", "rateLimits", "economy"}
 
 
 def test_deploying_begins_with_what_f1_refuses() -> None:

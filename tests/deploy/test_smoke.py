@@ -47,6 +47,7 @@ class Edge:
             self.subscriptions[f"{topic}-dead"] = {"name": f"projects/{project}/subscriptions/{topic}-dead"}
         self.waiting = {f"{topic}-dead": 0 for topic in ("timing", "events", "raw", "budget")}
         self.rules = (ROOT / "firestore.rules").read_text(encoding="utf-8")
+        self.message = "as the test wants it"
         self.status: dict[str, int] = {"/signalrcore/negotiate": 200}
         self.answers: dict[str, Any] = {
             f"/v1/projects/{project}/databases/(default)": {
@@ -128,7 +129,7 @@ class Edge:
             },
         }
         if path in self.status and self.status[path] != 200:
-            return self.status[path], {"error": {"code": self.status[path], "message": "as the test wants it"}}
+            return self.status[path], {"error": {"code": self.status[path], "message": self.message}}
         if path.startswith("/function/"):
             return 403, {}
         told = listed.get(path, self.answers.get(path))
@@ -362,6 +363,16 @@ def test_what_cannot_be_asked_is_not_known(edge: Edge, api: str, capsys: pytest.
     ]
     assert "-> ask with an account that has roles/viewer" in said.text
     assert "F1 answers this machine 403" in said.text
+
+
+def test_an_api_of_googles_that_is_off_is_to_be_turned_on(
+    edge: Edge, api: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edge.status[f"/v1/projects/{edge.project}/billingInfo"] = 403
+    edge.message = "Cloud Billing API has not been used in project before or it is disabled."
+    said = Said(edge, api, capsys)
+    assert (said.code, [verdict for verdict, _ in said.bad]) == (0, ["not known"])
+    assert f"-> gcloud services enable cloudbilling.googleapis.com --project {edge.project}" in said.text
 
 
 def test_paused_pollers_may_be_meant_so(edge: Edge, api: str, capsys: pytest.CaptureFixture[str]) -> None:
