@@ -12,8 +12,8 @@ from google.cloud import firestore
 
 from pitwall.documents.encoding import rfc3339
 
-PUBLIC = ("sessions", "schedule", "seasons")
-"""Top-level collections that are exported, with everything under them; leases and checkpoints are private."""
+PUBLIC = ("sessions", "schedule", "seasons", "circuits", "drivers", "constructors")
+"""Top-level collections that are exported, with everything under them; leases, checkpoints and such are private."""
 
 FILE = "documents.jsonl"
 

@@ -4,10 +4,34 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
+
 from pitwall.documents.api_key import ApiKeyDocument
 from pitwall.documents.base import SCHEMA_VERSION, Document
 from pitwall.documents.drivers import DriverDocument, Lap, LapDocument, PartBest, PitStop, Speeds, Stint
 from pitwall.documents.economy import BudgetsWord, EconomyDocument, HandsWord
+from pitwall.documents.history import (
+    CircuitDocument,
+    ConstructorDocument,
+    ConstructorSeasonDocument,
+    ContributionDocument,
+    CountedResult,
+    DriverProfileDocument,
+    DriverSeasonDocument,
+    FastestLap,
+    HeadToHead,
+    LayoutDocument,
+    Name,
+    ResultDocument,
+    RoundStandings,
+    SeasonDocument,
+    SeasonRace,
+    SeasonStanding,
+    StandingLine,
+    StandingsDocument,
+    Statistics,
+    TrackPoint,
+)
 from pitwall.documents.job import JobDocument, KindChanges, Reconciled
 from pitwall.documents.live import (
     CarChannels,
@@ -156,6 +180,32 @@ CANCELLED = ScheduledSession(
     cancelled=True,
 )
 
+COUNTED = Statistics(
+    entries=21,
+    races=21,
+    starts=21,
+    finishes=18,
+    retirements=2,
+    disqualifications=1,
+    wins=1,
+    podiums=3,
+    poles=1,
+    fastest_laps=2,
+    sprint_wins=1,
+    points=152.5,
+    laps=1_180,
+    laps_led=70,
+    races_with_laps=21,
+    best_place=1,
+    places={"1": 1, "3": 2, "8": 15},
+)
+
+HAMILTON = replace(
+    COUNTED,
+    constructors={"ferrari": 21},
+    team_mates={"leclerc": HeadToHead(races_ahead=4, races_behind=12, qualifying_ahead=5, qualifying_behind=16)},
+)
+
 EXAMPLES: dict[str, Document] = {
     "sessions/9845": SESSION,
     "sessions/9845/live/timing": TowerDocument(at=AT, lines={"44": TOWER_LINE, "1": TowerLine(p=1)}),
@@ -227,6 +277,150 @@ EXAMPLES: dict[str, Document] = {
         start_date=SPRINT.start_date,
         end_date=SPRINT.end_date,
         sessions=[SPRINT, CANCELLED],
+    ),
+    "sessions/9845/results/44": ResultDocument(
+        at=AT,
+        racing_number="44",
+        driver="hamilton",
+        constructor="ferrari",
+        code="HAM",
+        order=7,
+        position=7,
+        position_text="7",
+        points=2.0,
+        grid=8,
+        laps=24,
+        status="Finished",
+        time_ms=2_009_200,
+        gap_ms=18_603,
+        fastest_lap=FastestLap(rank=4, lap=21, lap_time_ms=72_345, average_speed_kph=214.42),
+    ),
+    "seasons/2025": SeasonDocument(
+        at=AT,
+        year=2025,
+        races=[
+            SeasonRace(
+                round=21,
+                name="São Paulo Grand Prix",
+                date="2025-11-09",
+                circuit="interlagos",
+                sprint=True,
+                winners=["norris"],
+            )
+        ],
+        leading_drivers=["norris"],
+        leading_constructors=["mclaren"],
+    ),
+    "seasons/2025/standings/drivers": StandingsDocument(
+        at=AT,
+        year=2025,
+        championship="drivers",
+        rounds=[
+            RoundStandings(
+                round=21,
+                lines=[
+                    StandingLine(id="norris", position=1, points=390.0, wins=7, constructors=["mclaren"]),
+                    StandingLine(id="doohan", position=2, points=0.0, wins=0, excluded="D", constructors=["alpine"]),
+                ],
+            )
+        ],
+        names={"norris": Name(name="Lando Norris", code="NOR")},
+    ),
+    "circuits/interlagos": CircuitDocument(
+        at=AT,
+        circuit="interlagos",
+        name="Autódromo José Carlos Pace",
+        location="São Paulo",
+        country="Brazil",
+        latitude=-23.7036,
+        longitude=-46.6997,
+        key="14",
+        url="https://en.wikipedia.org/wiki/Interlagos_Circuit",
+    ),
+    "circuits/interlagos/layouts/2025": LayoutDocument(
+        at=AT,
+        circuit="interlagos",
+        year=2025,
+        source="positions",
+        x=[-1_200, -900, 340],
+        y=[340, 12, -77],
+        rotation=92.0,
+        length=4_309.0,
+        corners=[TrackPoint(number=1, letter="A", x=-900, y=12, angle=153.8, distance=310.5)],
+        marshal_lights=[TrackPoint(number=1, x=-1_200, y=340)],
+        marshal_sectors=[TrackPoint(number=1, x=-1_200, y=340)],
+        sector_ends=[1_105.0, 3_220.5],
+    ),
+    "drivers/hamilton": DriverProfileDocument(
+        at=AT,
+        driver="hamilton",
+        given_name="Lewis",
+        family_name="Hamilton",
+        code="HAM",
+        racing_number="44",
+        born="1985-01-07",
+        nationality="British",
+        url="https://en.wikipedia.org/wiki/Lewis_Hamilton",
+        seasons=[2025],
+        statistics=HAMILTON,
+    ),
+    "drivers/hamilton/seasons/2025": DriverSeasonDocument(
+        at=AT,
+        driver="hamilton",
+        year=2025,
+        standing=SeasonStanding(round=21, position=6, points=148.0),
+        statistics=HAMILTON,
+    ),
+    "constructors/ferrari": ConstructorDocument(
+        at=AT,
+        constructor="ferrari",
+        name="Ferrari",
+        nationality="Italian",
+        url="https://en.wikipedia.org/wiki/Scuderia_Ferrari",
+        seasons=[2025],
+        statistics=COUNTED,
+    ),
+    "constructors/ferrari/seasons/2025": ConstructorSeasonDocument(
+        at=AT,
+        constructor="ferrari",
+        year=2025,
+        standing=SeasonStanding(round=21, position=4, points=362.0, excluded="E"),
+        statistics=COUNTED,
+    ),
+    "contributions/2025-21": ContributionDocument(
+        at=AT,
+        year=2025,
+        round=21,
+        results=[
+            CountedResult(
+                driver="hamilton",
+                constructor="ferrari",
+                order=19,
+                position_text="R",
+                points=0.0,
+                racing_number="44",
+                grid=13,
+                laps=37,
+                status="Retired",
+                fastest_lap_rank=17,
+            )
+        ],
+        sprint=[
+            CountedResult(
+                driver="hamilton",
+                constructor="ferrari",
+                order=7,
+                position=7,
+                position_text="7",
+                points=2.0,
+                grid=8,
+                laps=24,
+            )
+        ],
+        qualifying={"hamilton": 13},
+        laps_led={"norris": 70},
+        by_driver={"hamilton": HAMILTON},
+        by_constructor={"ferrari": COUNTED},
     ),
     "users/pDeC0hV8T1bZ": UserDocument(
         at=AT,

@@ -32,6 +32,16 @@ BUILT = {
     paths.user("u1"): "user",
     paths.api_key("0" * 64): "apiKey",
     paths.economy(): "economy",
+    paths.result("9845", "44"): "result",
+    paths.season(2025): "season",
+    paths.standings(2025, "drivers"): "standings",
+    paths.circuit("interlagos"): "circuit",
+    paths.layout("interlagos", 2025): "layout",
+    paths.profile("hamilton"): "driverProfile",
+    paths.driver_season("hamilton", 2025): "driverSeason",
+    paths.constructor("ferrari"): "constructor",
+    paths.constructor_season("ferrari", 2025): "constructorSeason",
+    paths.contribution(2025, 21): "contribution",
 }
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.simulator import quick_race
+from pitwall.documents import history
 from pitwall.documents.base import Document
 from pitwall.documents.drivers import DriverDocument, LapDocument
 from pitwall.documents.encoding import document_size, from_fields, instant, rfc3339, to_fields
@@ -36,8 +37,9 @@ from tests.timing.test_any_payload import messages
 SECTORS = (30_100, 29_200, 25_300)
 PLACE = {"Status": "OnTrack", "X": -1_200, "Y": 340, "Z": 12}
 CHANNELS = {"Channels": {"0": 11_000, "2": 301, "3": 8, "4": 100, "5": 0, "45": 12}}
-NOT_OF_THE_STATE = {"feed", "tower", "apiKey", "job", "user", "schedule", "event", "economy"}
-"""Kinds that the pipeline makes: how the feed is, and copies of the tower."""
+OF_THE_HISTORY = {kind.name for kind in KINDS if kind.type.__module__ == history.__name__}
+NOT_OF_THE_STATE = {"feed", "tower", "apiKey", "job", "user", "schedule", "event", "economy"} | OF_THE_HISTORY
+"""Kinds that others make: how the feed is, copies of the tower, what was before today."""
 
 
 def exported(document: Document) -> dict[str, Any]:

@@ -18,7 +18,10 @@ OVERRIDES: dict[tuple[str, str], dict[str, Any]] = {
 FOUND_BY = {
     "sessions": ("at", "writtenAt", "series", "year", "type", "status"),
     "laps": ("lap",),
-    "drivers": ("tla",),
+    "drivers": ("tla", "code", "familyName", "statistics.wins"),
+    "constructors": ("name", "statistics.wins"),
+    "seasons": ("year",),
+    "results": ("order",),
     "towers": ("at",),
     "raceControl": ("n", "flag", "category"),
     "weather": ("n",),
@@ -52,6 +55,7 @@ def test_what_is_exempt_exists() -> None:
 def test_what_changes_every_second_and_what_is_large_has_no_index() -> None:
     assert all(OVERRIDES[of]["indexes"] == [] for of in [("live", "*"), ("towers", "*"), ("laps", "drivers")])
     assert all(OVERRIDES[of]["indexes"] == [] for of in [("checkpoints", "*"), ("leases", "*"), ("rateLimits", "*")])
+    assert all(OVERRIDES[of]["indexes"] == [] for of in [("standings", "*"), ("layouts", "*"), ("contributions", "*")])
 
 
 def test_counts_of_who_asked_are_deleted_by_firestore() -> None:

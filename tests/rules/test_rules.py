@@ -66,7 +66,7 @@ class May(NamedTuple):
 
 
 def table(watchers: frozenset[str]) -> dict[str, May]:
-    """Who may do what, by path. watchers: who may read sessions and the calendar."""
+    """Who may do what, by path. watchers: who may read sessions, calendar and history."""
     watched, nobodys = May(get=watchers, list=watchers), May()
     only = frozenset
     return {
@@ -87,11 +87,20 @@ def table(watchers: frozenset[str]) -> dict[str, May]:
         "sessions/9845/sessionStatus/1": watched,
         "sessions/9845/teamRadio/0": watched,
         "sessions/9845/gaps/0": watched,
+        "sessions/9845/results/44": watched,
         "sessions/9845/events/overtake-8": watched,
         "sessions/9845/commentary/overtake-8": watched,
         "sessions/9845/predictions/8": watched,
         "schedule/f1": watched,
+        "seasons/2025": watched,
         "seasons/2025/events/21": watched,
+        "seasons/2025/standings/drivers": watched,
+        "circuits/interlagos": watched,
+        "circuits/interlagos/layouts/2025": watched,
+        "drivers/hamilton": watched,
+        "drivers/hamilton/seasons/2025": watched,
+        "constructors/ferrari": watched,
+        "constructors/ferrari/seasons/2025": watched,
         f"users/{UID}": May(get=only({USER}), create=only({NEWCOMER}), update=only({USER}), delete=only({USER})),
         "jobs/archive-9845": May(get=only({ADMIN}), list=only({ADMIN})),
         "apiKeys/9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08": nobodys,
@@ -99,13 +108,15 @@ def table(watchers: frozenset[str]) -> dict[str, May]:
         "checkpoints/9845": nobodys,
         "rateLimits/c9f0f895fb98ab91": nobodys,
         "economy/current": nobodys,
+        "contributions/2025-21": nobodys,
         # Nobody's, until the design and the rules name them:
         "sessions/9845/standings/1": nobodys,
         "sessions/9845/laps/8/notes/1": nobodys,
-        "seasons/2025": nobodys,
-        "seasons/2025/standings/drivers": nobodys,
+        "seasons/2025/notes/1": nobodys,
+        "circuits/interlagos/notes/1": nobodys,
+        "drivers/hamilton/notes/1": nobodys,
+        "constructors/ferrari/notes/1": nobodys,
         f"users/{UID}/devices/1": nobodys,
-        "constructors/ferrari": nobodys,
     }
 
 

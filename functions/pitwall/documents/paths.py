@@ -12,6 +12,19 @@ from pitwall.documents.api_key import ApiKeyDocument
 from pitwall.documents.base import Document
 from pitwall.documents.drivers import DriverDocument, LapDocument
 from pitwall.documents.economy import EconomyDocument
+from pitwall.documents.history import (
+    Championship,
+    CircuitDocument,
+    ConstructorDocument,
+    ConstructorSeasonDocument,
+    ContributionDocument,
+    DriverProfileDocument,
+    DriverSeasonDocument,
+    LayoutDocument,
+    ResultDocument,
+    SeasonDocument,
+    StandingsDocument,
+)
 from pitwall.documents.job import JobDocument
 from pitwall.documents.live import (
     EntriesDocument,
@@ -76,9 +89,19 @@ KINDS: tuple[Kind, ...] = (
     Kind("sessionStatus", "sessions/{session}/sessionStatus/{n}", SessionStatusDocument),
     Kind("teamRadio", "sessions/{session}/teamRadio/{n}", TeamRadioDocument),
     Kind("gap", "sessions/{session}/gaps/{n}", GapDocument),
+    Kind("result", "sessions/{session}/results/{racingNumber}", ResultDocument),
     Kind("job", "jobs/{id}", JobDocument),
     Kind("schedule", "schedule/{feed}", ScheduleDocument),
     Kind("event", "seasons/{year}/events/{round}", EventDocument),
+    Kind("season", "seasons/{year}", SeasonDocument),
+    Kind("standings", "seasons/{year}/standings/{championship}", StandingsDocument),
+    Kind("circuit", "circuits/{id}", CircuitDocument),
+    Kind("layout", "circuits/{id}/layouts/{year}", LayoutDocument),
+    Kind("driverProfile", "drivers/{id}", DriverProfileDocument),
+    Kind("driverSeason", "drivers/{id}/seasons/{year}", DriverSeasonDocument),
+    Kind("constructor", "constructors/{id}", ConstructorDocument),
+    Kind("constructorSeason", "constructors/{id}/seasons/{year}", ConstructorSeasonDocument),
+    Kind("contribution", "contributions/{race}", ContributionDocument),
     Kind("user", "users/{uid}", UserDocument),
     Kind("apiKey", "apiKeys/{sha256}", ApiKeyDocument),
     Kind("economy", "economy/current", EconomyDocument),
@@ -169,6 +192,54 @@ def event(year: int, round_: str) -> str:
 def events(year: int) -> str:
     """The collection of `event`."""
     return f"seasons/{year}/events"
+
+
+def result(key: str, id_: str) -> str:
+    """`id_`: the racing number, unless that is shared or unknown."""
+    return f"sessions/{key}/results/{id_}"
+
+
+def results(key: str) -> str:
+    """The collection of `result`."""
+    return f"sessions/{key}/results"
+
+
+def season(year: int) -> str:
+    return f"seasons/{year}"
+
+
+def standings(year: int, championship: Championship) -> str:
+    return f"seasons/{year}/standings/{championship}"
+
+
+def circuit(id_: str) -> str:
+    return f"circuits/{id_}"
+
+
+def layout(id_: str, year: int) -> str:
+    """`id_`: of the circuit."""
+    return f"circuits/{id_}/layouts/{year}"
+
+
+def profile(driver_: str) -> str:
+    """Of a driver over all sessions; `driver_`: the readable id, as `max_verstappen`."""
+    return f"drivers/{driver_}"
+
+
+def driver_season(driver_: str, year: int) -> str:
+    return f"drivers/{driver_}/seasons/{year}"
+
+
+def constructor(id_: str) -> str:
+    return f"constructors/{id_}"
+
+
+def constructor_season(id_: str, year: int) -> str:
+    return f"constructors/{id_}/seasons/{year}"
+
+
+def contribution(year: int, round_: int) -> str:
+    return f"contributions/{year}-{round_}"
 
 
 def user(uid: str) -> str:

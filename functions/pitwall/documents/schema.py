@@ -138,6 +138,14 @@ _MAPS = {
     "bestByPart": "part",
     "changes": "kind",
     "fields": "name",
+    "places": "place",
+    "constructors": "constructor",
+    "teamMates": "driver",
+    "names": "id",
+    "qualifying": "driver",
+    "lapsLed": "driver",
+    "byDriver": "driver",
+    "byConstructor": "constructor",
 }
 """What the keys of a map are, where they are data and not names."""
 
