@@ -12,6 +12,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,19 @@ import yaml
 
 from deploy import cost
 from deploy.bundle import OUT
+from local.report import _WATCHED as WATCHED
+from pitwall.documents.encoding import document_size, to_fields
+from pitwall.documents.paths import kind_of
+from pitwall.pipeline.ticks import Reducer
+from pitwall.sources.recording import open_recording
+from tests.conftest import SHARED
 from tests.infra.hcl import INFRA, ROOT, blocks, local, text
 
 DEPLOY = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
 SECURITY = ROOT / "docs" / "security.md"
 PROJECT, REGION, NUMBER = "my-project", "europe-west1", "123456789012"
 
-STUB = f"""#!{sys.executable}
+STUB = f"""#!{sys.executable} -IS
 import json, os, sys
 from pathlib import Path
 name, words = Path(sys.argv[0]).name, sys.argv[1:]
@@ -332,6 +339,24 @@ def test_idle_it_is_under_a_dollar_a_month_and_a_crowd_is_cheaper_behind_the_cdn
     assert sum(usd for *_, usd in cost.idle()) < 1
     rows = dict(cost.weekend())
     assert rows["or: everybody asks the CDN once a second"][-1] < rows["everybody listens to Firestore"][-1] / 3
+
+
+@pytest.mark.skipif(not (SHARED / "recordings").is_dir(), reason="no real recordings at ../shared")
+def test_what_a_session_does_is_as_it_was_measured() -> None:
+    """Within 5 %: prices are no more exact."""
+    known = cost.WEEKEND[1]
+    source = open_recording(SHARED / "recordings" / "f1" / f"{known.recording}.txt.gz")
+    reducer = Reducer(source.session, "f1", "recording")
+    messages = [*source.messages()]
+    ticks = [tick for message in messages for tick in reducer.offer(message)] + reducer.finish()
+    told = [(kind_of(path).name, path, document) for tick in ticks for path, document in tick.documents]
+    watched = [(path, to_fields(document)) for kind, path, document in told if kind in WATCHED]
+    marks = {"writtenAt": datetime.now(UTC), "v": 2**40}
+    assert len(watched) == pytest.approx(known.viewer_reads, rel=0.05)
+    assert sum(kind == "timing" for kind, _, _ in told) == pytest.approx(known.towers, rel=0.05)
+    size = sum(document_size(path, {**fields, **marks}) for path, fields in watched)
+    assert size == pytest.approx(known.viewer_bytes, rel=0.05)
+    assert (messages[-1].at - messages[0].at) / 1000 == pytest.approx(known.seconds, rel=0.05)
 
 
 def test_what_is_counted_is_what_is_deployed() -> None:
