@@ -1,0 +1,64 @@
+"""Sessions played to their end: what the tests of telemetry look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from local.simulator import Race, quick_race, write_recording
+from pitwall.history.telemetry.grid import Telemetry, on_grid
+from pitwall.history.telemetry.samples import Samples
+from pitwall.history.telemetry.timing import Timing
+from pitwall.message import Message
+from pitwall.sources.recording import open_recording
+from pitwall.timing.state import SessionState
+from tests.local.simulator.conftest import archive  # noqa: F401 (fixture)
+
+
+@dataclass
+class Played:
+    """A session's messages and what was made of them."""
+
+    messages: list[Message]
+    state: SessionState
+    samples: Samples
+    timing: Timing
+    telemetry: Telemetry
+
+
+def play(path: Path) -> Played:
+    source = open_recording(path)
+    messages = list(source.messages())
+    state = SessionState(source.session)
+    for message in messages:
+        state.apply(message)
+    state.finish()
+    samples, timing = Samples(messages), Timing.of(state)
+    return Played(messages, state, samples, timing, on_grid(samples, timing))
+
+
+@pytest.fixture(scope="session")
+def race() -> Race:
+    """A short race with every incident, car data and positions."""
+    return quick_race(5, laps=6)
+
+
+@pytest.fixture(scope="session")
+def raced(race: Race, tmp_path_factory: pytest.TempPathFactory) -> Played:
+    path = tmp_path_factory.mktemp("race") / "race.txt.gz"
+    write_recording(race, path)
+    return play(path)
+
+
+@pytest.fixture(scope="session")
+def practice(recordings: Path) -> Played:
+    """The third practice of Mexico City 2024: sixteen minutes, most of them with the cars in their garages."""
+    return play(recordings / "2024-mexico-city-practice-3-telemetry.txt.gz")
+
+
+@pytest.fixture(scope="session", params=["raced", "practice"])
+def played(request: pytest.FixtureRequest) -> Played:
+    found: Played = request.getfixturevalue(request.param)
+    return found
