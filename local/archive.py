@@ -28,7 +28,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Final, Literal, NamedTuple, Self
 
 import orjson
 from aiohttp import web
@@ -97,6 +97,8 @@ class ArchiveServer:
 
     url: what PITWALL_F1_URL is set to. answering: how it answers; may be changed at any time. asked: every request.
     """
+
+    ROUTE: ClassVar[str] = "/static/{path:.*}"
 
     def __init__(self, roots: Iterable[str | os.PathLike[str]] = (), *, port: int = 0) -> None:
         """roots: folders laid out as `static/` is. port: 0 for any that is free."""
@@ -199,15 +201,19 @@ class ArchiveServer:
 
     async def _listen(self) -> None:
         app = web.Application()
-        app.router.add_get("/static/{path:.*}", self._answer)
+        app.router.add_get(self.ROUTE, self._answer)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self._port)
         await site.start()
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
 
+    def _path(self, request: web.Request) -> str:
+        """What is asked for, as `fits` and `asked` have it."""
+        return request.match_info["path"]
+
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        path = request.match_info["path"]
+        path = self._path(request)
         fault = self._fault(path)
         if fault is not None and fault.kind == "refuse":
             headers = {"Retry-After": fault.retry_after} if fault.retry_after else {}
