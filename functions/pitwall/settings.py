@@ -23,6 +23,9 @@ FIRESTORE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST, STORAGE_EMULATOR_HOST and FIREBAS
 | PITWALL_F1_TOKEN | empty: public topics only | F1TV token; a secret |
 | PITWALL_F1_TOKEN_SECRET | empty | Secret Manager version that holds it instead, read at every connection |
 | PITWALL_HISTORY | `f1,fastf1` | whose servers calendar (both) and archive (`f1`) are read from, or `none` |
+| PITWALL_JOLPICA_URL | `https://api.jolpi.ca/ergast/f1` | Ergast-compatible API of results (docs/jolpica.md) |
+| PITWALL_F1SCHEDULE_URL | `https://raw.githubusercontent.com/theOehrly/f1schedule/master` | FastF1's schedule files |
+| PITWALL_MULTIVIEWER_URL | `https://api.multiviewer.app/api/v1` | server of MultiViewer's circuit maps |
 | PITWALL_OPENF1_URL | `https://api.openf1.org` | server of OpenF1 |
 | PITWALL_OPENF1_TOKEN | empty: none | OpenF1's OAuth token; a secret |
 | PITWALL_OPENF1_USERNAME | empty: none | OpenF1 account, to get such a token |
@@ -219,6 +222,11 @@ class Settings:
     f1_token: str = _variable("PITWALL_F1_TOKEN", _text, "", secret=True)
     f1_token_secret: str = _variable("PITWALL_F1_TOKEN_SECRET", _secret_version, "")
     history: tuple[str, ...] = _variable("PITWALL_HISTORY", _history, HISTORY)
+    jolpica_url: str = _variable("PITWALL_JOLPICA_URL", _url, "https://api.jolpi.ca/ergast/f1")
+    f1schedule_url: str = _variable(
+        "PITWALL_F1SCHEDULE_URL", _url, "https://raw.githubusercontent.com/theOehrly/f1schedule/master"
+    )
+    multiviewer_url: str = _variable("PITWALL_MULTIVIEWER_URL", _url, "https://api.multiviewer.app/api/v1")
     openf1_url: str = _variable("PITWALL_OPENF1_URL", _url, "https://api.openf1.org")
     openf1_token: str = _variable("PITWALL_OPENF1_TOKEN", _text, "", secret=True)
     openf1_username: str = _variable("PITWALL_OPENF1_USERNAME", _text, "")

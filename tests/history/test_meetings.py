@@ -12,12 +12,13 @@ import orjson
 import pytest
 
 from pitwall.documents.schedule import ScheduledSession
-from pitwall.history.calendar import fetch_fastf1
+from pitwall.history.calendar import Row, fetch_fastf1
 from pitwall.history.meetings import Meeting, identified, kept, merged, of_fastf1, of_index
 from pitwall.history.zones import offset_at
+from pitwall.settings import Settings
 from pitwall.sources.archive.errors import ArchiveError
 from tests.conftest import SHARED
-from tests.history.webs import CONVENTIONAL, Web, event, fastf1_asks, meeting, serving_web, weekend
+from tests.history.webs import CONVENTIONAL, Web, event, fastf1_asks_at_once, meeting, serving_web, weekend
 
 LATER = datetime(2031, 1, 1, tzinfo=UTC)
 WEB = SHARED / "web"
@@ -30,7 +31,7 @@ needs_web = pytest.mark.skipif(
 def web() -> Iterator[Web]:
     """FastF1's own code asks this server; what no test has put there comes from the stored web."""
     with serving_web(WEB if WEB.is_dir() else None) as served, pytest.MonkeyPatch.context() as patch:
-        fastf1_asks(served, patch)
+        fastf1_asks_at_once(patch)
         yield served
 
 
@@ -38,10 +39,14 @@ def indexed(*meetings: dict[str, Any], year: int = 2030) -> list[Meeting]:
     return of_index(year, {"Year": year, "Meetings": list(meetings)}, Counter())
 
 
+def fetched(web: Web, year: int) -> list[Row]:
+    return fetch_fastf1(Settings(f1schedule_url=web.schedules), year)
+
+
 def told(web: Web, *events: dict[str, Any], year: int = 2030) -> list[Meeting]:
     """FastF1's meetings, read by FastF1 from a file with these events."""
     web.schedule(year, events)
-    return of_fastf1(year, fetch_fastf1(year), Counter())
+    return of_fastf1(year, fetched(web, year), Counter())
 
 
 def sessions(of: Meeting) -> dict[str, ScheduledSession]:
@@ -306,7 +311,7 @@ class TestCancelled:
 def season(web: Web, year: int, static: Path) -> dict[str, Meeting]:
     """A season as both sources have it, by id."""
     index = orjson.loads((static / str(year) / "Index.json").read_bytes().decode("utf-8-sig"))
-    fastf1 = of_fastf1(year, fetch_fastf1(year), Counter())
+    fastf1 = of_fastf1(year, fetched(web, year), Counter())
     return identified(merged(of_index(year, index, Counter()), fastf1, LATER, Counter()))
 
 
@@ -344,7 +349,7 @@ class TestSeasonsAsTheyWere:
             ),
             Counter(),
         )
-        today = kept(of_fastf1(2026, fetch_fastf1(2026), Counter()), april, index_known=True, schedule_known=True)
+        today = kept(of_fastf1(2026, fetched(web, 2026), Counter()), april, index_known=True, schedule_known=True)
         found = identified(today)
         assert [one.name for one in today if one.cancelled] == ["Saudi Arabian Grand Prix"]
         assert (found["16"].name, starts(found["16"])["Race"]) == ("Bahrain Grand Prix", "2026-10-04T07:00:00+00:00")
@@ -378,7 +383,7 @@ class TestSeasonsAsTheyWere:
 
     @pytest.mark.parametrize("year", [2018, 2020, 2024, 2025, 2026])
     def test_a_season_without_index_is_there(self, web: Web, year: int) -> None:
-        found = identified(merged(None, of_fastf1(year, fetch_fastf1(year), Counter()), LATER, Counter()))
+        found = identified(merged(None, of_fastf1(year, fetched(web, year), Counter()), LATER, Counter()))
         rounds = sum(id_.isdecimal() for id_ in found)
         assert rounds >= 17
         assert all(one.sessions for one in found.values())
@@ -407,4 +412,4 @@ class TestSeasonsAsTheyWere:
 
 def _rows(web: Web, *events: dict[str, Any]) -> list[Any]:
     web.schedule(1999, events)
-    return fetch_fastf1(1999)
+    return fetched(web, 1999)

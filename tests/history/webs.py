@@ -39,6 +39,11 @@ class Web:
         columns = {key: {str(n): event[key] for n, event in enumerate(events)} for key in events[0]}
         self.files[SCHEDULE.format(year=year)] = json.dumps(columns).encode()
 
+    @property
+    def schedules(self) -> str:
+        """What PITWALL_F1SCHEDULE_URL is set to."""
+        return f"{self.url}/f1schedule"
+
     def fails(self, path: str, year: int, status: int = 404) -> None:
         self.files[path.format(year=year)] = status
 
@@ -77,12 +82,10 @@ def serving_web(folder: Path | None = None) -> Iterator[Web]:
 CONVENTIONAL = ("Practice 1", "Practice 2", "Practice 3", "Qualifying", "Race")
 
 
-def fastf1_asks(web: Web, patch: pytest.MonkeyPatch) -> None:
-    """Has FastF1 fetch its schedules here, as fast as it can."""
-    import fastf1.events
+def fastf1_asks_at_once(patch: pytest.MonkeyPatch) -> None:
+    """Has FastF1 ask as fast as it can."""
     import fastf1.req
 
-    patch.setattr(fastf1.events, "_SCHEDULE_BASE_URL", f"{web.url}/f1schedule/")
     patch.setattr(fastf1.req._SessionWithRateLimiting, "_RATE_LIMITS", {})
 
 

@@ -100,7 +100,7 @@ def fetch(settings: Settings, year: int) -> Sources:
             return None
 
     index = ask("f1", lambda: of_index(year, fetch_index(settings, year), left_out))
-    schedule = ask("fastf1", lambda: of_fastf1(year, fetch_fastf1(year), left_out))
+    schedule = ask("fastf1", lambda: of_fastf1(year, fetch_fastf1(settings, year), left_out))
     if index is None and schedule is None:
         said = "; ".join(f"{name}: {error}" for name, error in errors.items())
         raise NoSource(said or "PITWALL_HISTORY names no source")
@@ -121,18 +121,16 @@ def fetch_index(settings: Settings, year: int) -> Any:
         fetcher.close()
 
 
-def fetch_fastf1(year: int) -> list[Row]:
-    """The rows of FastF1's own event schedule. Raises whatever FastF1 does, ValueError if it has none.
+def fetch_fastf1(settings: Settings, year: int) -> list[Row]:
+    """The rows of FastF1's own event schedule. Raises SourceError.
 
     Not of what FastF1 falls back on: F1's index, which is asked anyway and would make all that is to come look
     cancelled, and Ergast.
     """
-    import fastf1
+    from pitwall.history.fastf1_web import fastf1_from
 
-    fastf1.Cache.set_disabled()
-    fastf1.set_log_level("ERROR")
-    schedule = fastf1.get_event_schedule(year, include_testing=True, backend="fastf1")
-    return [row.to_dict() for _, row in schedule.iterrows()]
+    with fastf1_from(settings) as fastf1:
+        return [row.to_dict() for _, row in fastf1.schedule(year).iterrows()]
 
 
 # -- what is stored --------------------------------------------------------------------------

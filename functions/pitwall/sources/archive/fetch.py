@@ -160,7 +160,7 @@ class Fetcher:
                 if status in _MISSING:
                     raise Missing(path, status)
                 if status in _PASSING or status >= 500:
-                    raise _Again(f"the server answers {status}", _retry_after(response))
+                    raise _Again(f"the server answers {status}", retry_after(response))
                 if status not in (200, 206, 304, 416):
                     raise ArchiveError(f"{path}: the server answers {status}")
                 yield response
@@ -322,7 +322,7 @@ def _write_note(path: Path, note: _Note) -> None:
     new.replace(path)
 
 
-def _retry_after(response: httpx.Response) -> float:
+def retry_after(response: httpx.Response) -> float:
     """Seconds the server asks to wait, 0 if it does not: a number or a date, which is counted from the server's own."""
     asked = response.headers.get("Retry-After", "").strip()
     if asked.isdecimal():
