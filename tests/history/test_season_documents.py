@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -155,6 +155,7 @@ def test_a_driver_has_his_place_after_the_last_round_in_each_season():
     assert fields(made, "constructors/ferrari/seasons/2023")["standing"] == {"round": 5, "position": 2, "points": 22.0}
 
 
+@settings(deadline=None)
 @given(rounds())
 def test_a_round_comes_back_from_what_is_remembered_of_it(one: Round):
     path = f"contributions/{one.year}-{one.number}"
@@ -166,6 +167,7 @@ def test_a_round_comes_back_from_what_is_remembered_of_it(one: Round):
     assert contributed(stored) == tallies
 
 
+@settings(deadline=None)
 @given(st.lists(rounds(), max_size=4, unique_by=lambda one: (one.year, one.number)))
 def test_every_document_fits_the_schema_of_its_path(several: list[Round]):
     for path, document in documents(several, AT).items():
