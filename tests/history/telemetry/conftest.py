@@ -31,11 +31,12 @@ class Played:
 def play(path: Path) -> Played:
     source = open_recording(path)
     messages = list(source.messages())
-    state = SessionState(source.session)
+    state, samples = SessionState(source.session), Samples()
     for message in messages:
-        state.apply(message)
+        if not samples.take(message):
+            state.apply(message)
     state.finish()
-    samples, timing = Samples(messages), Timing.of(state)
+    timing = Timing.of(state)
     return Played(messages, state, samples, timing, on_grid(samples, timing))
 
 

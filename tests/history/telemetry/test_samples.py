@@ -116,6 +116,7 @@ def test_a_value_out_of_range_is_unknown_and_the_rest_is_kept() -> None:
         ({"Entries": [{"Utc": "yesterday", "Cars": {"1": {}}}]}, "car bad-instant"),
         ({"Entries": [{"Utc": "1999-01-01T00:00:00Z", "Cars": {"1": {}}}]}, "car bad-instant"),
         ({"Entries": [{"Utc": WHEN, "Cars": {"1": None}}]}, "car bad-sample"),
+        ({"Entries": [{"Utc": WHEN, "Cars": {"_kf": car()}}]}, "car bad-number"),
         ({"Entries": [{"Utc": WHEN, "Cars": {"1": {"Channels": {}}}}]}, "car no-channels"),
     ],
 )
@@ -123,6 +124,14 @@ def test_what_is_of_no_use_is_counted_by_reason(data: Any, reason: str) -> None:
     samples = Samples([Message("CarData", data, AT)])
     assert {name: number for name, number in samples.counts.items() if number} == {reason: 1}
     assert samples.cars == {}
+
+
+def test_messages_that_come_after_the_samples_were_looked_at_are_not_lost_in_silence() -> None:
+    samples = Samples([car_data((WHEN, {"1": car()}))])
+    assert len(samples.cars["1"]) == 1
+    assert not samples.take(Message("TimingData", {}, AT))
+    with pytest.raises(ValueError, match="looked at already"):
+        samples.take(car_data((WHEN, {"1": car()})))
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,9 @@
 
     state, samples = SessionState(source.session), Samples()
     for message in source.messages():
-        state.apply(message)
-        samples.take(message)
+        if not samples.take(message):
+            state.apply(message)
+    state.finish()
     telemetry = on_grid(samples, Timing.of(state))
 
 `samples` reads the feed's messages, `timing` takes laps, tyres, statuses and weather from the state machine, `grid`

@@ -6,6 +6,8 @@ Seen in practice (Mexico City 2024): throttle and brake 104 and gears up to 49 f
 
 from __future__ import annotations
 
+import re
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -37,6 +39,7 @@ RANGES: Final = {
 MAX_AGE_MS: Final = 3_600_000
 """A sample this far from the instant of its message is dated wrongly."""
 
+_RACING_NUMBER = re.compile(r"[0-9A-Za-z]{1,6}")
 _STATUSES = {"OnTrack": 1, "OffTrack": 0}
 
 
@@ -57,8 +60,8 @@ class Samples:
     Each car in each entry is one sample, and is counted once in `counts`, as `car` or `position` and what became of it:
     `kept`; `late`: kept, put in its place among those that had come before; `duplicate`: as one already there;
     `conflict`: at the instant of another that came before and says otherwise; or why it is of no use: `no-channels`,
-    `no-position` (0, 0, 0), `bad-sample`, `bad-instant`. Entries that hold no cars are `bad-entry`, messages that hold
-    no entries `bad-message`. `unknown` counts values that mean nothing, by channel.
+    `no-position` (0, 0, 0), `bad-sample`, `bad-instant`, `bad-number`. Entries that hold no cars are `bad-entry`,
+    messages that hold no entries `bad-message`. `unknown` counts values that mean nothing, by channel.
     """
 
     def __init__(self, messages: Iterable[Message] = ()) -> None:
@@ -69,12 +72,18 @@ class Samples:
         for message in messages:
             self.take(message)
 
-    def take(self, message: Message) -> None:
-        """Takes what a message has of samples; others are passed over."""
+    def take(self, message: Message) -> bool:
+        """Takes what a message has of samples; whether it was one that may have any.
+
+        Raises ValueError once the samples were looked at.
+        """
         if message.topic == "CarData":
             self._read(message, "car", "Entries", "Utc", "Cars")
         elif message.topic == "Position":
             self._read(message, "position", "Position", "Timestamp", "Entries")
+        else:
+            return False
+        return True
 
     @property
     def cars(self) -> dict[str, Track]:
@@ -99,7 +108,8 @@ class Samples:
         return Counter(self._unknown)
 
     def _read(self, message: Message, kind: str, entries_key: str, instant_key: str, cars_key: str) -> None:
-        self._unmake()
+        if self._sorted is not None:
+            raise ValueError("these samples were looked at already: take every message first")
         entries = message.data.get(entries_key) if isinstance(message.data, dict) else None
         if not isinstance(entries, list | dict):
             self._counts[f"{kind} bad-message"] += 1
@@ -122,13 +132,12 @@ class Samples:
                     continue
                 series = told.get(number)
                 if series is None:
-                    series = told[number] = _Told([], [])
+                    if not _RACING_NUMBER.fullmatch(number):
+                        counts[f"{kind} bad-number"] += 1
+                        continue
+                    series = told[number] = _Told(array("q"), array("q"))
                 series.at.append(at)
-                series.values.append(values)
-
-    def _unmake(self) -> None:
-        if self._sorted is not None:
-            raise ValueError("these samples were looked at already: take every message first")
+                series.values.extend(values)
 
     def _made(self) -> dict[str, dict[str, Track]]:
         if self._sorted is None:
@@ -148,8 +157,8 @@ class Samples:
     def _put_in_order(self, kind: str, told: _Told, channels: Iterable[str]) -> Track:
         """Sorts by instant, of several at one keeps the first, and marks what means nothing as unknown."""
         names = tuple(channels)
-        at = np.array(told.at, dtype=np.int64)
-        values = np.array(told.values, dtype=np.int64)
+        at: Ints = np.frombuffer(told.at, dtype=np.int64)
+        values: Ints = np.frombuffer(told.values, dtype=np.int64).reshape(len(at), len(names))
         late = at < np.maximum.accumulate(at)
         order = np.argsort(at, kind="stable")
         at, values, late = at[order], values[order], late[order]
@@ -174,10 +183,10 @@ class Samples:
 
 @dataclass
 class _Told:
-    """Samples of one car in the order they came."""
+    """Samples of one car in the order they came: instants, and the values of one after those of the other."""
 
-    at: list[int]
-    values: list[Sequence[int]]
+    at: array[int]
+    values: array[int]
 
 
 _SIX: Final = itemgetter(*CAR_CHANNELS.values())
