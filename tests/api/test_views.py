@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from pitwall.api import drivers, laps, live, seasons, series, sessions, stints
+from pitwall.api.analytics import routes as analytics
 from pitwall.api.shapes import Shape, minutes
 from pitwall.documents.base import Document
 from pitwall.documents.drivers import LapDocument, PitStop, Stint
@@ -36,6 +37,12 @@ LISTS = {
     "/api/sessions/9845/weather": series.WEATHER,
     "/api/sessions/9845/trackStatus": series.TRACK_STATUS,
     "/api/sessions/9845/teamRadio": series.TEAM_RADIO,
+    "/api/sessions/9845/analytics/pace": analytics.PACE,
+    "/api/sessions/9845/analytics/degradation": analytics.DEGRADATION,
+    "/api/sessions/9845/analytics/sectors": analytics.SECTORS,
+    "/api/sessions/9845/analytics/gaps": analytics.GAPS,
+    "/api/sessions/9845/analytics/positionChart": analytics.POSITIONS,
+    "/api/sessions/9845/analytics/pitTable": analytics.PIT_TABLE,
     "/api/seasons/2025": seasons.MEETING,
 }
 ONES = {
@@ -45,6 +52,10 @@ ONES = {
     "/api/sessions/9845/drivers/44": drivers.DRIVER,
     "/api/sessions/9845/live": live.TOWER,
 }
+NOTHING_BUT_RESULTS = [
+    "/api/sessions/9845/positions",
+    *(f"/api/sessions/9845/analytics/{name}" for name in ("pace", "sectors", "gaps", "positionChart")),
+]
 
 
 @pytest.fixture
@@ -166,7 +177,7 @@ RESULTS = {
 }
 
 
-@pytest.mark.parametrize("path", [path for path in (*LISTS, *ONES) if not path.endswith("positions")])
+@pytest.mark.parametrize("path", [path for path in (*LISTS, *ONES) if path not in NOTHING_BUT_RESULTS])
 def test_without_spoilers_nothing_tells_places_or_results(race: Stored, api: httpx.Client, path: str):
     body = got(api, path, spoilers="false", times="iso")
     assert keys(body) & RESULTS == set()
@@ -201,8 +212,9 @@ def test_without_spoilers_drivers_come_by_racing_number(race: Stored, api: httpx
     assert numbers(spoilers="false") == ["7A", "44", "100"]
 
 
-def test_places_are_nothing_but_results_so_they_cannot_be_asked_for_without(race: Stored, api: httpx.Client):
-    response = api.get("/api/sessions/9845/positions?spoilers=false")
+@pytest.mark.parametrize("path", NOTHING_BUT_RESULTS)
+def test_what_is_nothing_but_results_cannot_be_asked_for_without(race: Stored, api: httpx.Client, path: str):
+    response = api.get(f"{path}?spoilers=false")
     assert response.status_code == 400
     assert problem(response)["parameter"] == "spoilers"
 

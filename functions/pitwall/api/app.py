@@ -36,6 +36,7 @@ from pitwall.api import (
     stints,
     users,
 )
+from pitwall.api.analytics import routes as analytics
 from pitwall.api.firebase import Firebase
 from pitwall.api.front import Front
 from pitwall.api.hot import Hot, Seconds
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 PREFIXES = {"api": "/api", "v1": "/api/v1"}
 """Where the routes are: `/api/v1` is an alias of `/api`."""
 
-RESOURCES = (sessions, laps, drivers, live, series, stints, seasons, users, keys, status, docs_pages)
+RESOURCES = (sessions, laps, drivers, live, series, stints, analytics, seasons, users, keys, status, docs_pages)
 TIMEOUT_S = 4.0
 """Seconds one read of Firestore may take."""
 

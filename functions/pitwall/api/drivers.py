@@ -95,6 +95,13 @@ def number_of(reads: Reads, key: str, driver: str) -> str:
     return driver.upper() if found is None else found.id
 
 
+def number_among(found: list[Stored], driver: str) -> str:
+    """The same among drivers that were read already."""
+    code = driver.upper()
+    coded = (one.id for one in found if _is_code(driver) and one.fields.get("tla") == code)
+    return next(coded, code)
+
+
 def _by_code(reads: Reads, key: str, code: str) -> Stored | None:
     found = reads.query(paths.drivers(key), where=[("tla", "==", code.upper())], limit=1)
     return found[0] if found else None
