@@ -14,9 +14,10 @@ from local.web import FrozenWeb
 from pitwall.history import jolpica
 from pitwall.history.answers import ATTEMPTS, BadAnswer, NotThere, SourceError, Throttled
 from pitwall.history.jolpica import Jolpica, rounds
-from pitwall.history.standings import standings
+from pitwall.history.standings import Result, standings
 from pitwall.settings import Settings
 from tests.history.frozen import WEB, Sleeps, needs_web
+from tests.history.seasons import ABSENT, SEASONS, tables
 
 NOW = 1_800_000_000.0
 """In January 2027."""
@@ -129,6 +130,106 @@ def test_drivers_of_a_season(client: Jolpica) -> None:
     drivers = client.drivers(2023)
     assert len(drivers) == len({driver.driver_id for driver in drivers}) == 22
     assert drivers[0].date_of_birth is not None
+
+
+# -- what is not frozen, written as Jolpica's documentation has it ---------------------------
+
+HAMILTON = {"driverId": "hamilton", "givenName": "Lewis", "familyName": "Hamilton"}
+MERCEDES = {"constructorId": "mercedes", "name": "Mercedes", "nationality": "German"}
+SPA = {
+    "circuitId": "spa",
+    "circuitName": "Spa",
+    "Location": {"lat": "50.4372", "long": "5.97139", "locality": "Spa", "country": "Belgium"},
+}
+RACE = {"season": "2030", "round": "3", "raceName": "Belgian Grand Prix", "Circuit": SPA, "date": "2030-05-05"}
+STANDING = {"position": "1", "positionText": "1", "points": "26.5", "wins": "1"}
+
+
+@pytest.fixture
+def written(tmp_path: Path, sleeps: Sleeps) -> Iterator[Callable[[str, int, str, str, list[Any]], Jolpica]]:
+    """A client of a server, in pages of one row, that has what is written to it."""
+    with FrozenWeb(tmp_path, largest_page=1) as web, Jolpica(f"{web.url}/jolpica", sleep=sleeps) as client:
+
+        def write(path: str, total: int, table: str, listed: str, items: list[Any]) -> Jolpica:
+            file = tmp_path / "jolpica" / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            head = {"limit": "30", "offset": "0", "total": str(total)}
+            file.write_bytes(orjson.dumps({"MRData": {**head, table: {listed: items}}}))
+            return client
+
+        yield write
+
+
+def test_standings_are_joined_from_their_pages(written: Callable[..., Jolpica]) -> None:
+    unplaced = {"positionText": "-", "points": "0", "wins": "0", "Driver": {**HAMILTON, "driverId": "other"}}
+    listed = [{**STANDING, "Driver": HAMILTON, "Constructors": [MERCEDES]}, {**unplaced, "Constructors": []}]
+    part = {"season": "2030", "round": "3", "DriverStandings": listed}
+    found = written("2030/3/driverstandings.json", 2, "StandingsTable", "StandingsLists", [part]).driver_standings(
+        2030, 3
+    )
+    assert found is not None
+    assert [(one.driver.driver_id, one.position, one.points) for one in found.drivers] == [
+        ("hamilton", 1, "26.5"),
+        ("other", None, "0"),
+    ]
+
+
+def test_standings_of_another_round_are_an_error(written: Callable[..., Jolpica]) -> None:
+    part = {"season": "2030", "round": "2", "ConstructorStandings": [{**STANDING, "Constructor": MERCEDES}]}
+    client = written("2030/3/constructorstandings.json", 1, "StandingsTable", "StandingsLists", [part])
+    with pytest.raises(BadAnswer, match=r"2030/3/constructorstandings\.json: has 2030, round 2"):
+        client.constructor_standings(2030, 3)
+
+
+def test_the_last_standings_are_of_whatever_round_they_say(written: Callable[..., Jolpica]) -> None:
+    part = {"season": "2030", "round": "2", "ConstructorStandings": [{**STANDING, "Constructor": MERCEDES}] * 3}
+    client = written("2030/constructorstandings.json", 3, "StandingsTable", "StandingsLists", [part])
+    found = client.constructor_standings(2030)
+    assert found is not None
+    assert (found.round, len(found.constructors)) == (2, 3)
+
+
+def test_a_season_without_standings_has_none(written: Callable[..., Jolpica]) -> None:
+    assert (
+        written("2030/driverstandings.json", 0, "StandingsTable", "StandingsLists", []).driver_standings(2030) is None
+    )
+
+
+def test_a_round_that_was_not_held_yet_has_no_results(written: Callable[..., Jolpica]) -> None:
+    assert written("2030/9/results.json", 0, "RaceTable", "Races", []).results(2030, 9) == []
+
+
+def test_pit_stops_are_joined_from_their_pages(written: Callable[..., Jolpica]) -> None:
+    stops = [
+        {"driverId": "hamilton", "lap": "12", "stop": "1", "time": "15:06:26", "duration": "20.647"},
+        {"driverId": "hamilton", "lap": "64", "stop": "2", "time": "16:33:22", "duration": "40:55.302"},
+    ]
+    (race,) = written("2030/3/pitstops.json", 2, "RaceTable", "Races", [{**RACE, "PitStops": stops}]).pit_stops(2030, 3)
+    assert [(stop.lap, stop.stop, stop.duration) for stop in race.pit_stops] == [
+        (12, 1, "20.647"),
+        (64, 2, "40:55.302"),
+    ]
+
+
+def test_a_season_of_results_has_each_race_once(written: Callable[..., Jolpica]) -> None:
+    result = {"position": "1", "positionText": "R", "points": "0.5", "Driver": HAMILTON, "Constructor": MERCEDES}
+    races = [{**RACE, "round": str(n), "Results": [result, result]} for n in (1, 2)]
+    found = written("2030/results.json", 4, "RaceTable", "Races", races).results(2030)
+    assert [(race.round, len(race.results)) for race in found] == [(1, 2), (2, 2)]
+    counted = rounds(found)[0].results[0]
+    assert (counted.position, counted.position_text, counted.points, counted.grid) == (None, "R", 50, 0)
+
+
+def test_seasons_constructors_and_circuits(written: Callable[..., Jolpica]) -> None:
+    client = written("seasons.json", 2, "SeasonTable", "Seasons", [{"season": "1950"}, {"season": "1951"}])
+    assert [one.season for one in client.seasons()] == [1950, 1951]
+    written("2030/constructors.json", 1, "ConstructorTable", "Constructors", [MERCEDES])
+    assert [one.constructor_id for one in client.constructors(2030)] == ["mercedes"]
+
+
+def test_circuits_have_places(written: Callable[..., Jolpica]) -> None:
+    (circuit,) = written("circuits.json", 1, "CircuitTable", "Circuits", [SPA]).circuits()
+    assert (circuit.circuit_id, circuit.location.lat, circuit.location.country) == ("spa", 50.4372, "Belgium")
 
 
 # -- pages -----------------------------------------------------------------------------------
@@ -282,6 +383,15 @@ def test_a_connection_that_breaks_is_made_again(web: FrozenWeb, client: Jolpica)
 
 
 @needs_web
+def test_an_answer_that_takes_too_long_is_asked_for_again(web: FrozenWeb, client: Jolpica) -> None:
+    client.answers._client.timeout = 1.0
+    web.delay(60, fits=RESULTS)
+    web.stall(100, fits=RESULTS)
+    assert len(client.results(2018, 4)[0].results) == 20
+    assert client.answers.requests >= 3
+
+
+@needs_web
 def test_nobody_at_the_address_is_told(sleeps: Sleeps) -> None:
     with Jolpica("http://127.0.0.1:9", sleep=sleeps) as client, pytest.raises(SourceError, match=r"127\.0\.0\.1:9"):
         client.results(2018, 4)
@@ -413,6 +523,52 @@ def test_a_round_has_its_sprint_and_qualifying(client: Jolpica) -> None:
     (one,) = rounds([race], client.sprints(2023, 4), client.qualifying(2023, 4))
     assert (one.sprint[0].driver, one.sprint[0].points) == ("perez", 800)
     assert one.qualifying["leclerc"] == 1
+
+
+@needs_web
+@pytest.mark.skipif(not SEASONS.is_dir(), reason=ABSENT)
+@pytest.mark.parametrize(
+    ("year", "round_"),
+    sorted(
+        (int(file.parts[-3]), int(file.parts[-2]))
+        for file in (WEB / "jolpica").glob("*/*/results.json")
+        if int(file.parts[-3]) <= 2023
+    ),
+)
+def test_results_agree_with_the_tables_of_seasons(client: Jolpica, year: int, round_: int) -> None:
+    """But for the words of a status, which Jolpica has chosen anew, and the rank 0 of who has no fastest lap."""
+    (ours,) = rounds(client.results(year, round_))
+    theirs = next(one for one in tables().rounds[year] if one.number == round_)
+
+    def compared(result: Result) -> Result:
+        return msgspec.structs.replace(result, status="", fastest_lap_rank=result.fastest_lap_rank or None)
+
+    assert [compared(result) for result in ours.results] == [compared(result) for result in theirs.results]
+
+
+@needs_web
+@pytest.mark.skipif(not SEASONS.is_dir(), reason=ABSENT)
+def test_a_sprint_weekend_agrees_with_the_tables_of_seasons(client: Jolpica) -> None:
+    """But for Sargeant, who did not start the sprint: withdrawn (W) in the tables, retired (R) at Jolpica."""
+    sprint = [jolpica.result_of(result) for result in client.sprints(2023, 4)[0].sprint_results]
+    qualifying = {one.driver.driver_id: one.position for one in client.qualifying(2023, 4)[0].qualifying_results}
+    theirs = tables().rounds[2023][3]
+    assert qualifying == theirs.qualifying
+    unlike = [(one, other) for one, other in zip(sprint, theirs.sprint, strict=True) if one.points != other.points]
+    assert unlike == []
+    texts = [
+        (one.driver, one.position_text, other.position_text) for one, other in zip(sprint, theirs.sprint, strict=True)
+    ]
+    assert [text for text in texts if text[1] != text[2]] == [("sargeant", "R", "W")]
+
+
+@needs_web
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_refusal_for_good_is_told_at_once(web: FrozenWeb, client: Jolpica, status: int) -> None:
+    web.refuse(status, fits=RESULTS)
+    with pytest.raises(SourceError, match=rf"2018/4/results\.json.*: the server answers {status}"):
+        client.results(2018, 4)
+    assert client.answers.requests == 1
 
 
 def test_the_settings_name_the_server() -> None:
