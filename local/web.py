@@ -112,7 +112,9 @@ class FrozenWeb(ArchiveServer):
             return await super()._answer(request)
         if wrong.kind == "slow":
             ends = self._loop.time() + wrong.wait_s
-            while self._loop.time() < ends and request.transport is not None:  # until the other side has gone
+            while self._loop.time() < ends:
+                if request.transport is None:  # the other side has gone
+                    return web.Response()
                 await asyncio.sleep(0.02)
             return await super()._answer(request)
         content = await asyncio.to_thread(self._content, path) or b""
