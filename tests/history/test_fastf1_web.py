@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import orjson
 import pytest
 
 from local.web import FrozenWeb
-from pitwall.history.answers import SourceError
+from pitwall.history.answers import SourceError, Throttled
 from pitwall.history.fastf1_web import FastF1, Loaded, fastf1_from
 from pitwall.settings import Settings
 from tests.history.frozen import WEB, needs_web
@@ -130,6 +131,17 @@ def test_timing_that_is_refused_is_an_error(web: FrozenWeb, fastf1: FastF1) -> N
             fastf1.load(2018, 4, "R")
     finally:
         web.allow()
+
+
+def test_requests_that_fastf1_does_not_allow_itself_are_told_apart(
+    fastf1: FastF1, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fastf1.req import _CallsPerIntervalLimitRaise, _SessionWithRateLimiting
+
+    limiters = [_CallsPerIntervalLimitRaise(5, 3600, "5 calls/h")]
+    monkeypatch.setattr(_SessionWithRateLimiting, "_RATE_LIMITS", {re.compile("^http"): limiters})
+    with pytest.raises(Throttled, match="5 calls/h"):
+        fastf1.load(2018, 4, "R")
 
 
 def test_what_is_in_the_cache_is_not_asked_for(web: FrozenWeb, settings: Settings, tmp_path: Path) -> None:

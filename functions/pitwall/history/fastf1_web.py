@@ -19,7 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple
 
-from pitwall.history.answers import SourceError
+from pitwall.history.answers import SourceError, Throttled
 from pitwall.settings import Settings
 
 _ONE: Final = threading.RLock()
@@ -60,7 +60,7 @@ class FastF1:
         """A session with its results, laps, and what there is of weather, race control and track status.
 
         session: as FastF1 names it (R, Q, SQ, SS, S, FP1). telemetry: with positions and car data. Raises SourceError
-        if FastF1 has no such session, or could get no laps or no results of it.
+        if FastF1 has no such session, or could get no laps or no results of it; Throttled if it may not ask any more.
         """
         import fastf1
         from fastf1.exceptions import DataNotLoadedError
@@ -122,8 +122,11 @@ def fastf1_from(settings: Settings, cache: Path | None = None) -> Iterator[FastF
 
 def _failed(what: str, error: BaseException, told: list[str]) -> SourceError:
     """told: what FastF1 said before it failed, which often is why."""
+    from fastf1.exceptions import RateLimitExceededError
+
     said = "; ".join(dict.fromkeys(told))
-    return SourceError(f"FastF1 has not loaded {what}: {str(error) or type(error).__name__}{said and f' ({said})'}")
+    text = f"FastF1 has not loaded {what}: {str(error) or type(error).__name__}{said and f' ({said})'}"
+    return Throttled(text, 0.0) if isinstance(error, RateLimitExceededError) else SourceError(text)
 
 
 def _has(session: Any, part: str) -> bool:
