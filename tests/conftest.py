@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from coverage import Coverage
 
 from pitwall.pipeline.log import set_lowest
 from tests.emulated import (  # noqa: F401 (fixtures)
@@ -48,6 +50,19 @@ def static_archive() -> Path:
     if not static.is_dir():
         pytest.skip("the stored archive is not at ../shared/web/static: nothing to play")
     return static
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Counts no lines while whole sessions are played: the other tests have to reach them."""
+    counting = Coverage.current() if any(item.iter_markers("whole")) or any(item.iter_markers("e2e")) else None
+    if counting is None:
+        return (yield)
+    counting.stop()
+    try:
+        return (yield)
+    finally:
+        counting.start()
 
 
 @pytest.fixture(autouse=True)

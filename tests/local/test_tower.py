@@ -20,6 +20,8 @@ from pitwall.documents.encoding import to_fields
 from pitwall.pipeline.ticks import Reducer
 from pitwall.sources.recording import open_recording
 
+pytestmark = pytest.mark.whole
+
 START = datetime(2025, 7, 6, 14, 0, tzinfo=UTC)
 WALL = 1_900_000_000_000
 """A wall clock far from the feed's, as when a recording is played."""

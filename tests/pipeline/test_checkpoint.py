@@ -91,6 +91,7 @@ def test_a_checkpoint_that_cannot_be_read_is_none(
     assert "cannot be read" in capsys.readouterr().out
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("recording", ["2018-baku-race", "2025-qatar-sprint.txt.gz"])
 def test_a_whole_real_race_fits_and_goes_on_from_where_it_was(
     recordings: Path, recording: str, database: Database

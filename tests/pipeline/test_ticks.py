@@ -325,6 +325,7 @@ def test_what_an_earlier_session_could_not_use_is_still_counted() -> None:
     assert reducer.rejected["unknown-topic"] == 1
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(
     "recording",
     [

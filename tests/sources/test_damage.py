@@ -115,6 +115,7 @@ def test_line_beyond_the_limit_is_counted_without_being_held(tmp_path: Path) -> 
     assert peak < 2 * LINE_LIMIT
 
 
+@pytest.mark.whole
 def test_long_recording_is_not_held_in_memory(tmp_path: Path) -> None:
     path = tmp_path / "long.txt.gz"
     with gzip.open(path, "wb", compresslevel=1) as file:

@@ -15,6 +15,8 @@ from local.simulator import quick_race
 from tests.local.simulator import reading
 from tests.local.simulator.reading import Figures, Line, figures
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(scope="module")
 def simulated() -> Figures:

@@ -14,6 +14,8 @@ from local.simulator import FeedMessage, Race
 from local.simulator.events import Fitted, LapDeleted, LapReinstated
 from local.simulator.sent import SentState
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(scope="module")
 def messages(race: Race) -> list[FeedMessage]:

@@ -18,6 +18,8 @@ from local.simulator.entries import FIELD
 from local.simulator.events import LapReinstated, SessionStatus, TrackStatus
 from local.simulator.truth import Lap
 
+pytestmark = pytest.mark.whole
+
 ROOT = Path(__file__).resolve().parents[3]
 
 

@@ -14,6 +14,8 @@ from local.simulator import PATH, SESSION_KEY, Race, quick_race, write_recording
 from local.simulator.__main__ import main
 from local.simulator.sent import SentState
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(scope="module")
 def short() -> Race:

@@ -15,6 +15,8 @@ import pytest
 
 from local.simulator import Race
 
+pytestmark = pytest.mark.whole
+
 
 def unpacked(race: Race, topic: str) -> list[dict[str, Any]]:
     return [

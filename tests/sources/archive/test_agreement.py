@@ -20,6 +20,8 @@ from pitwall.sources.archive import Archive
 from pitwall.sources.recording import open_recording
 from tests.sources.archive.agreement import NOT_COMPARED, Documents, disagreements, final_documents
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(scope="module")
 def race(tmp_path_factory: pytest.TempPathFactory) -> Path:

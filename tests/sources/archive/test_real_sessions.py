@@ -12,6 +12,8 @@ from pitwall.sources.archive import Archive
 from pitwall.sources.recording import open_recording
 from tests.sources.archive.agreement import Documents, final_documents
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(scope="module")
 def archive(static_archive: Path) -> Iterator[Archive]:

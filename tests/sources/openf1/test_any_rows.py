@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from pitwall.sources.openf1.session import KEYS, Session
 from pitwall.timing.state import SessionState
 
+pytestmark = pytest.mark.whole
+
 FIELDS = sorted(
     {name for names in KEYS.values() for name in names}
     | {"date_start", "lap_duration", "duration_sector_1", "duration_sector_3", "i1_speed", "is_pit_out_lap"}

@@ -20,6 +20,8 @@ from tests.sources.openf1.playing import (
     track_statuses,
 )
 
+pytestmark = pytest.mark.whole
+
 NOT_IN_OPENF1: dict[str, Any] = {
     # Fields OpenF1 has no column for.
     r" reference$": True,

@@ -32,6 +32,8 @@ from tests.sources.openf1.playing import (
 )
 from tests.sources.openf1.test_history import NOT_IN_OPENF1, laps_of, of_the_retired
 
+pytestmark = pytest.mark.whole
+
 LONG_STOP_MS = 90_000
 """A stop longer than this, live, is told after the lap it ended: neither is marked."""
 
