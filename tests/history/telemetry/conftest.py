@@ -43,7 +43,7 @@ def play(path: Path) -> Played:
 @pytest.fixture(scope="session")
 def race() -> Race:
     """A short race with every incident, car data and positions."""
-    return quick_race(5, laps=6)
+    return quick_race(5, laps=10)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import Final
 from pitwall.timing import stints
 from pitwall.timing.records import Car, Lap
 from pitwall.timing.state import SessionState
-from pitwall.timing.values import decimal, integer
+from pitwall.timing.values import decimal, flag, integer
 
 LATEST_MS: Final = 2_500
 """A crossing is told up to two seconds late. One told later than this does not belong to the row of laps before it."""
@@ -72,13 +72,17 @@ class Timing:
             race=state.rules.race,
             started_at=data.started_at,
             finished_at=data.finished_at,
-            laps={number: _laps(car) for number, car in data.cars.items()},
+            laps={
+                number: _laps(car, out=bool(flag(state.line(number).get("Retired"))))
+                for number, car in data.cars.items()
+            },
             track_status=sorted((at, code) for at, code in statuses if code is not None),
             weather=sorted(weather, key=lambda report: report[0]),
         )
 
 
-def _laps(car: Car) -> list[LapTimed]:
+def _laps(car: Car, out: bool) -> list[LapTimed]:
+    """A car's laps, and the one it is on. out: it has retired. That, and what follows the flag, is no lap."""
     known = [car.laps[number] for number in sorted(car.laps)]
     ends = crossings(known)
     laps = []
@@ -97,7 +101,8 @@ def _laps(car: Car) -> list[LapTimed]:
                 deleted=lap.deleted,
             )
         )
-    if car.open is not None and car.open.started_at is not None:
+    on_a_lap = not (out or car.flagged) and car.open is not None and car.open.number not in car.laps
+    if on_a_lap and car.open is not None and car.open.started_at is not None:
         number = car.open.number
         stint = car.stints[car.stint] if car.stint < len(car.stints) else None
         before = laps[-1] if laps else None
