@@ -429,6 +429,16 @@ class TestPitTable:
         assert to_builtins(self.visit(told)) == {"stop": False}
 
 
+def test_documents_may_come_in_any_order():
+    laps = [LapDocument(at=AT, lap=lap, drivers={"44": Lap(position=lap)}) for lap in (10, 9, 2)]
+    changes = [TrackStatusDocument(at=at(seconds), n=n, code=code) for n, seconds, code in ((1, 900, "4"), (0, 0, "1"))]
+    told = record.made_of(
+        {"type": "Race"}, [to_fields(driver("44", pit_stops=[STOP]))], map(to_fields, laps), map(to_fields, changes)
+    )
+    assert [place.lap for place in positions(told)["44"].laps] == [2, 9, 10]
+    assert visits(told)["44"][0].track_status == "4"
+
+
 EVERYTHING = (pace, degradation, sectors, gaps, positions, visits)
 
 
