@@ -220,7 +220,8 @@ def _header(data: bytes) -> tuple[_Header, int]:
     if len(data) < 8 or size > _MAX_HEADER or 8 + size > len(data):
         raise BadTelemetry("the header is longer than the bytes")
     try:
-        return msgspec.json.decode(data[8 : 8 + size], type=_Header), 8 + size
+        # As text: msgspec does not look at the bytes of a key it passes over.
+        return msgspec.json.decode(data[8 : 8 + size].decode(), type=_Header), 8 + size
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadTelemetry(f"the header: {error}") from None
 
