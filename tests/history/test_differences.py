@@ -44,11 +44,16 @@ def one(archive: Archived, before: dict[str, Fields], *, live: bool = True) -> F
     return found.fields
 
 
-EVERY = tuple(path for path in EXAMPLES if path.startswith("sessions/"))
+RESULT = "sessions/9845/results/44"
+EVERY = tuple(path for path in EXAMPLES if path.startswith("sessions/") and path != RESULT)
 
 
 def test_what_is_stored_as_the_archive_has_it_is_left_alone() -> None:
     assert differences(archived(*EVERY), stored(*EVERY), live=True) == []
+
+
+def test_results_are_of_another_job_and_stay() -> None:
+    assert differences(archived(*EVERY), stored(*EVERY, RESULT), live=True) == []
 
 
 def test_what_is_not_stored_is_added_but_for_what_is_of_the_moment() -> None:
