@@ -300,3 +300,8 @@ def test_laps_led_of_a_season(ergast: Tables):
     assert led.most_common(2) == [("max_verstappen", 978), ("perez", 169)]
     assert total[Subject("constructor", "red_bull", 2023)].laps_led == 978 + 169
     assert driver("sargeant", total).races_with_laps == driver("sargeant", total).races == 22
+
+
+def test_who_did_not_start_led_no_lap() -> None:
+    one = replace(race(result("norris", "W", 0, "mclaren", 1)), laps_led={"norris": 1})
+    assert {tally.laps_led for tally in contributions(one).values()} == {0}

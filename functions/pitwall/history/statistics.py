@@ -188,7 +188,7 @@ def _drivers(one: Round) -> dict[str, Tally]:
             poles=int(pole is not None and pole.driver == driver),
             fastest_laps=int(any(result.fastest_lap_rank == 1 for result in results)),
             laps=sum(result.laps for result in started),
-            laps_led=(one.laps_led or {}).get(driver, 0),
+            laps_led=(one.laps_led or {}).get(driver, 0) if started else 0,
             races_with_laps=int(bool(started) and one.laps_led is not None),
             points=sum(result.points for result in results),
             constructors=dict.fromkeys((result.constructor for result in started), 1),
@@ -212,7 +212,7 @@ def _constructors(one: Round) -> dict[str, Tally]:
             poles=int(pole is not None and pole.constructor == constructor),
             fastest_laps=int(any(result.fastest_lap_rank == 1 for result in results)),
             laps=sum(max(result.laps for result in shared) for shared in cars),
-            laps_led=sum(led.get(driver, 0) for driver in {result.driver for result in results}),
+            laps_led=sum(led.get(driver, 0) for driver in {result.driver for result in results}) if cars else 0,
             races_with_laps=int(bool(cars) and one.laps_led is not None),
             points=sum(result.points for result in results),
         )
