@@ -42,12 +42,8 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Compiled once, and by Java's quick compiler: the tests start hundreds of short programs. In their own order, as the few
-# tests of a file that takes long would otherwise come last.
-test: export PYTHONDONTWRITEBYTECODE =
-test: export JAVA_TOOL_OPTIONS = -XX:TieredStopAtLevel=1
 test: lint ## linter, type checker and every test, the emulators started by the tests; fails below a coverage floor
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --cov=functions/pitwall --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 3 --dist loadfile --cov=functions/pitwall --cov-report=term:skip-covered
 	@$(BIN)/python -m local.coverage_floors
 
 schema: setup ## writes docs/schema and docs/documents.md from the document types

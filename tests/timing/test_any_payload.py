@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -12,8 +11,6 @@ from pitwall.documents.projection import project
 from pitwall.message import Message
 from pitwall.timing.state import KNOWN_TOPICS, SessionState
 from tests.timing.script import PRACTICE, QUALIFYING, RACE, START, Script
-
-pytestmark = pytest.mark.whole
 
 HANDLED = (
     "SessionInfo", "SessionData", "SessionStatus", "TrackStatus", "DriverList", "TimingData", "TimingAppData",

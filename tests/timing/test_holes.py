@@ -13,8 +13,6 @@ from pitwall.message import FEED_GAP, Message
 from pitwall.sources.recording import open_recording
 from tests.timing.gaps import differences, hole, holes, played, with_holes
 
-pytestmark = pytest.mark.whole
-
 
 @cache
 def simulated(seed: int) -> tuple[list[Message], Documents]:
