@@ -19,7 +19,9 @@ EMULATED = {"FIRESTORE_EMULATOR_HOST": "127.0.0.1:1"}
 
 def test_beside_an_emulator_nothing_has_to_be_set():
     here = {**EMULATED, "PITWALL_INSTANCE": "here"}
-    assert Settings.from_env(here) == Settings(raw_bucket="pitwall-local-raw", instance="here")
+    assert Settings.from_env(here) == Settings(
+        raw_bucket="pitwall-local-raw", telemetry_bucket="pitwall-local-telemetry", instance="here"
+    )
 
 
 def test_two_processes_that_nobody_named_have_different_names():
@@ -106,6 +108,7 @@ def test_settings_survive_the_way_through_an_environment():
         source="recording:/tmp/a b",
         feed="kart-genk",
         raw_bucket="my-raw",
+        telemetry_bucket="my-telemetry",
         instance="poller-a",
         history=(),
         invocation_s=42.5,

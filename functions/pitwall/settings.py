@@ -34,14 +34,18 @@ FIRESTORE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST, STORAGE_EMULATOR_HOST and FIREBAS
 | PITWALL_TOPIC_EVENTS | `events` | topic of what happened (overtake, stop, ...) |
 | PITWALL_TOPIC_RAW | `raw` | topic of the feed's raw messages |
 | PITWALL_TOPIC_BUDGET | `budget` | topic of the budget's messages, which Cloud Billing publishes |
+| PITWALL_TOPIC_JOBS | `jobs` | topic of what is to be worked on (docs/jobs.md) |
 | PITWALL_PUBSUB_ENDPOINT | empty: the global one | `<region>-pubsub.googleapis.com:443`: order holds within a region |
 | PITWALL_RAW_BUCKET | `<project>-raw` | Cloud Storage bucket of the recorder |
+| PITWALL_TELEMETRY_BUCKET | `<project>-telemetry` | Cloud Storage bucket of computed telemetry |
+| PITWALL_TELEMETRY_SIGNED_BYTES | `4194304` | bytes of telemetry from which on the API sends to a signed URL of it |
 | PITWALL_LEASE_TTL_S | `10` | seconds a lease lives without being renewed |
 | PITWALL_LEASE_RENEW_S | `3` | seconds between renewals; less than half the time to live |
 | PITWALL_CHECKPOINT_S | `5` | seconds between checkpoints |
 | PITWALL_REMEMBER_S | `60` | seconds of messages whose hashes a checkpoint holds |
 | PITWALL_INVOCATION_S | `1740` | seconds a poller invocation lives; Cloud Scheduler gives up at 1800 |
 | PITWALL_HANDOVER_S | `20` | seconds before the end of its life at which a holder hands over |
+| PITWALL_JOB_S | `480` | seconds an invocation works on a job, before the next one goes on; Pub/Sub gives up at 600 |
 | PITWALL_ENVELOPE_BYTES | `262144` | bytes of one `timing` message, above which a tick is split |
 | PITWALL_RAW_BATCH_S | `5` | seconds of raw messages in one object of the recorder |
 | PITWALL_RAW_BATCH_BYTES | `262144` | bytes of raw messages, uncompressed, in one object of the recorder |
@@ -201,7 +205,7 @@ def _variable(name: str, read: Callable[[str], Any], default: Any, *, secret: bo
 class Settings:
     """How this process is configured; the module's docstring tables variables, defaults and units.
 
-    `raw_bucket` and `instance` are empty only in an object made by hand; `from_env` fills them in, and `proxies`.
+    The buckets and `instance` are empty only in an object made by hand; `from_env` fills them in, and `proxies`.
     `instance` is the process (a Cloud Run instance), not the invocation: a lease's holder starts with it.
     """
 
@@ -235,14 +239,18 @@ class Settings:
     topic_events: str = _variable("PITWALL_TOPIC_EVENTS", _topic, "events")
     topic_raw: str = _variable("PITWALL_TOPIC_RAW", _topic, "raw")
     topic_budget: str = _variable("PITWALL_TOPIC_BUDGET", _topic, "budget")
+    topic_jobs: str = _variable("PITWALL_TOPIC_JOBS", _topic, "jobs")
     pubsub_endpoint: str = _variable("PITWALL_PUBSUB_ENDPOINT", _endpoint, "")
     raw_bucket: str = _variable("PITWALL_RAW_BUCKET", _bucket, "")
+    telemetry_bucket: str = _variable("PITWALL_TELEMETRY_BUCKET", _bucket, "")
+    telemetry_signed_bytes: int = _variable("PITWALL_TELEMETRY_SIGNED_BYTES", _count, 4 * 1024 * 1024)
     lease_ttl_s: float = _variable("PITWALL_LEASE_TTL_S", _seconds, 10.0)
     lease_renew_s: float = _variable("PITWALL_LEASE_RENEW_S", _seconds, 3.0)
     checkpoint_s: float = _variable("PITWALL_CHECKPOINT_S", _seconds, 5.0)
     remember_s: float = _variable("PITWALL_REMEMBER_S", _seconds, 60.0)
     invocation_s: float = _variable("PITWALL_INVOCATION_S", _seconds, 1740.0)
     handover_s: float = _variable("PITWALL_HANDOVER_S", _seconds, 20.0)
+    job_s: float = _variable("PITWALL_JOB_S", _seconds, 480.0)
     envelope_bytes: int = _variable("PITWALL_ENVELOPE_BYTES", _count, 256 * 1024)
     raw_batch_s: float = _variable("PITWALL_RAW_BATCH_S", _seconds, 5.0)
     raw_batch_bytes: int = _variable("PITWALL_RAW_BATCH_BYTES", _count, 256 * 1024)
@@ -290,6 +298,7 @@ class Settings:
             if not wrong:
                 values.setdefault("proxies", 1 if env.get("K_SERVICE") else 0)
                 values.setdefault("raw_bucket", f"{settings.project}-raw")
+                values.setdefault("telemetry_bucket", f"{settings.project}-telemetry")
                 values.setdefault("instance", f"{socket.gethostname()}-{os.getpid()}")
                 return cls(**values)
         raise SettingsError("; ".join(wrong))
