@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from itertools import pairwise
 from math import dist
+from types import MappingProxyType
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from pitwall.documents import paths
 from pitwall.documents.base import Document
@@ -25,13 +26,22 @@ Keys = Mapping[str, str]
 
 
 def documents(
-    year: int, circuits: Iterable[Circuit], keys: Keys, maps: Mapping[str, CircuitMap], at: datetime
+    year: int,
+    circuits: Iterable[Circuit],
+    keys: Keys,
+    maps: Mapping[str, CircuitMap],
+    at: datetime,
+    before: Mapping[str, CircuitDocument] = MappingProxyType({}),
 ) -> dict[str, Document]:
-    """The circuits of a season and those of their layouts that were drawn, by path. maps: by the circuit's id."""
+    """The circuits of a season and those of their layouts that were drawn, by path.
+
+    maps, before: by the circuit's id; before: what is stored of them, whose keys stay where this season tells none.
+    """
     made: dict[str, Document] = {}
     for circuit in circuits:
         id_ = circuit.circuit_id
-        made[paths.circuit(id_)] = circuit_document(circuit, keys.get(id_), at)
+        key = keys.get(id_) or (before[id_].key if id_ in before else UNSET)
+        made[paths.circuit(id_)] = circuit_document(circuit, key, at)
         if id_ in maps:
             made[paths.layout(id_, year)] = layout_of(maps[id_], id_, year, at)
     return made
@@ -56,8 +66,8 @@ def drawn(client: CircuitMaps, year: int, keys: Keys) -> dict[str, CircuitMap]:
     return found
 
 
-def circuit_document(circuit: Circuit, key: str | None, at: datetime) -> CircuitDocument:
-    """key: F1's; None: not known."""
+def circuit_document(circuit: Circuit, key: str | UnsetType, at: datetime) -> CircuitDocument:
+    """key: F1's."""
     where = circuit.location
     return CircuitDocument(
         at=at,
@@ -67,7 +77,7 @@ def circuit_document(circuit: Circuit, key: str | None, at: datetime) -> Circuit
         country=where.country or UNSET,
         latitude=where.lat,
         longitude=where.long,
-        key=key or UNSET,
+        key=key,
         url=circuit.url or UNSET,
     )
 

@@ -37,6 +37,7 @@ class LapTimed:
     at_line: bool = True
     """It ended at the line, not where the car stopped nor in the pit lane of practice."""
     deleted: bool = False
+    sectors_ms: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ def _laps(car: Car, out: bool) -> list[LapTimed]:
                 clean=lap.finished and not (lap.pit_in or lap.pit_out or lap.lost or lap.in_lane),
                 at_line=lap.finished and not lap.in_lane,
                 deleted=lap.deleted,
+                sectors_ms=tuple(lap.sectors),
             )
         )
     on_a_lap = not (out or car.flagged) and car.open is not None and car.open.number not in car.laps
