@@ -2,23 +2,26 @@
 
 Every change depends on the update time that was read, so of two that begin at once one is refused. A job that has not
 said a word for some minutes was killed, and whoever comes next takes it over; the one before it, should it still be
-there, finds that out with its next word (`JobLost`). What a job writes elsewhere has the epoch that is in the
-document's `v`, higher with every start, so what a lost one still writes loses.
+there, finds that out with its next word (`JobLost`). By the same word it finds out that it is to stop (`JobCancelled`).
+What a job writes elsewhere has the epoch that is in the document's `v`, higher with every start, so what a lost one
+still writes loses.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
-from msgspec import UNSET, UnsetType
+import msgspec
+from msgspec import UNSET
 
 from pitwall.documents import paths
 from pitwall.documents.encoding import InvalidDocument, from_fields, to_fields
-from pitwall.documents.job import JobDocument, Reconciled
+from pitwall.documents.job import ENDED, JobDocument, JobState, Reconciled
+from pitwall.history.work import Stopped
 from pitwall.pipeline.database import Conflict, Database, Stored, Unavailable
 from pitwall.pipeline.envelope import split_version, version
 from pitwall.pipeline.log import log
@@ -28,21 +31,27 @@ STALE_S: Final = 300.0
 TELL_S: Final = 5.0
 """Seconds between two words about progress."""
 
-State = Literal["running", "waiting", "done", "failed"]
-
 
 class JobRunning(Exception):
     """Somebody else is at it; the text says since when nothing was heard of it."""
 
 
-class JobLost(Exception):
+class JobLost(Stopped):
     """Somebody else has taken the job over: this one must stop."""
 
 
+class JobCancelled(Stopped):
+    """The job was asked to stop."""
+
+
 class Job:
-    """A running job. `start` makes one."""
+    """A running job. `start` and `begin` make one.
+
+    request, turn, stalled: as in its document. progress: per cent.
+    """
 
     def __init__(self, database: Database, path: str, kind: str, epoch: int, before: Stored) -> None:
+        fields = before.fields or {}
         self._database = database
         self._path = path
         self._kind = kind
@@ -52,7 +61,10 @@ class Job:
         self._earlier = _earlier(path, before)
         self.epoch = epoch
         self.progress = 0
-        self.result: Reconciled | None = None
+        self.request: Mapping[str, Any] | None = fields.get("request")
+        self.turn: int = fields.get("turn", 0)
+        self.stalled = 0
+        self.result: Reconciled | dict[str, Any] | None = None
 
     @classmethod
     def start(
@@ -71,19 +83,21 @@ class Job:
         """
         path = paths.job(kind, key)
         before = database.read([path])[path]
-        fields = before.fields or {}
-        silent_s = silent(before)
-        if fields.get("state") == "running" and silent_s < stale_s:
+        if is_at_work(before, stale_s):
             raise JobRunning(
-                f"{path} is at work: its last word is {silent_s:.0f} s old. If it was killed, try again in "
-                f"{stale_s - silent_s:.0f} s"
+                f"{path} is at work: its last word is {silent(before):.0f} s old. If it was killed, try again in "
+                f"{stale_s - silent(before):.0f} s"
             )
-        job = cls(database, path, kind, epoch_of(_epoch(fields)), before)
-        try:
-            job.tell("running", message)
-        except JobLost:
-            raise JobRunning(f"{path} has just been started by another") from None
+        job = cls(database, path, kind, epoch_of(_epoch(before.fields or {})), before)
+        job.begin(message)
         return job
+
+    def begin(self, message: str) -> None:
+        """Says the first word. Raises JobRunning if another has said one since the document was read, Unavailable."""
+        try:
+            self.tell("running", message)
+        except JobLost:
+            raise JobRunning(f"{self._path} has just been started by another") from None
 
     @staticmethod
     def wait(
@@ -96,7 +110,7 @@ class Job:
         path = paths.job(kind, key)
         before = database.read([path])[path]
         fields = before.fields or {}
-        if fields.get("state") == "running" and silent(before) < STALE_S:
+        if is_at_work(before):
             return
         now = datetime.now(UTC)
         v = fields.get("v")
@@ -108,7 +122,7 @@ class Job:
             state=state,
             progress=0,
             message=message or UNSET,
-            result=_earlier(path, before)[0] or UNSET,
+            result=_plain(_earlier(path, before)[0]) or UNSET,
             error=error or UNSET,
         )
         write = database.write(path, to_fields(document), before.updated, must_be_new=before.fields is None)
@@ -122,7 +136,7 @@ class Job:
         self._tell("running", "", "")
 
     def at(self, progress: int, message: str) -> None:
-        """Says how far it is, every few seconds; left out if Firestore does not answer. Raises JobLost."""
+        """Says how far it is, every few seconds; left out if Firestore does not answer. Raises Stopped."""
         self.progress = progress
         if time.monotonic() >= self._told_at + TELL_S:
             try:
@@ -130,12 +144,15 @@ class Job:
             except Unavailable as error:
                 log("WARNING", "the job's progress was not stored", job=self._path, detail=str(error)[:300])
 
-    def tell(self, state: State, message: str, error: str = "") -> None:
-        """Stores a word of the job, and `result` if there is one. Raises JobLost, Unavailable."""
+    def tell(self, state: JobState, message: str, error: str = "") -> None:
+        """Stores a word of the job, and `result` if there is one. Raises Stopped, Unavailable.
+
+        What has come to its end is told whether or not it was to stop.
+        """
         self._number += 1
         self._tell(state, message, error)
 
-    def _tell(self, state: State, message: str, error: str) -> None:
+    def _tell(self, state: JobState, message: str, error: str) -> None:
         now = datetime.now(UTC)
         document = JobDocument(
             at=now,
@@ -145,8 +162,11 @@ class Job:
             state=state,
             progress=self.progress,
             message=message[:1000] or UNSET,
-            result=self._whole_result() or UNSET,
+            request=UNSET if self.request is None else dict(self.request),
+            result=_plain(self._whole_result()) or UNSET,
             error=error[:1000] or UNSET,
+            turn=self.turn,
+            stalled=self.stalled,
         )
         fields = to_fields(document)
         try:
@@ -154,9 +174,12 @@ class Job:
         except Conflict:
             # Our own last word may have been stored though its answer was lost.
             stored = self._database.read([self._path])[self._path]
-            if self._number == 1 or _epoch(stored.fields or {}) != self.epoch:
+            others = stored.fields or {}
+            if self._number == 1 or _epoch(others) != self.epoch or others.get("turn", 0) > self.turn:
                 raise JobLost(f"{self._path} has been taken over by another") from None
             self._updated = stored.updated
+            if _is_to_stop(others) and state not in ENDED:
+                raise JobCancelled(f"{self._path} was cancelled") from None
             try:
                 self._store(fields)
             except Conflict:
@@ -167,12 +190,14 @@ class Job:
         write = self._database.write(self._path, fields, self._updated, must_be_new=self._updated is None)
         (self._updated,) = self._database.commit([write])
 
-    def _whole_result(self) -> Reconciled | None:
+    def _whole_result(self) -> Reconciled | dict[str, Any] | None:
         """What this run changed; an earlier run's if that was cut short, or if this one has found nothing to change.
 
         A run that goes on after a killed one finds only what that one had left.
         """
         earlier, done = self._earlier
+        if isinstance(self.result, dict):
+            return self.result
         if self.result is None or earlier is None or (done and _count(self.result)):
             return self.result or earlier
         return max(self.result, earlier, key=_count)
@@ -182,15 +207,25 @@ def _count(result: Reconciled) -> int:
     return result.written + result.deleted
 
 
+def _plain(result: Reconciled | dict[str, Any] | None) -> dict[str, Any] | None:
+    plain: dict[str, Any] | None = msgspec.to_builtins(result)
+    return plain
+
+
 def _earlier(path: str, before: Stored) -> tuple[Reconciled | None, bool]:
-    """The result of an earlier run, and whether that run came to its end."""
+    """The result of an earlier run on an archive, and whether that run came to its end."""
     try:
         job = from_fields(path, before.fields) if before.fields is not None else None
     except InvalidDocument:
         job = None
-    if not isinstance(job, JobDocument) or isinstance(job.result, UnsetType):
+    if not isinstance(job, JobDocument):
         return None, False
-    return job.result, job.state == "done"
+    return job.reconciled, job.state == "done"
+
+
+def is_at_work(stored: Stored, stale_s: float = STALE_S) -> bool:
+    """Whether somebody is at a job, and was heard of within `stale_s`."""
+    return (stored.fields or {}).get("state") == "running" and silent(stored) < stale_s
 
 
 def silent(stored: Stored) -> float:
@@ -201,6 +236,10 @@ def silent(stored: Stored) -> float:
     return (stored.read_at - updated).total_seconds()
 
 
-def _epoch(fields: dict[str, object]) -> int:
+def _is_to_stop(fields: Mapping[str, Any]) -> bool:
+    return fields.get("cancel") is True or fields.get("state") == "cancelled"
+
+
+def _epoch(fields: Mapping[str, Any]) -> int:
     v = fields.get("v")
     return split_version(v)[0] if isinstance(v, int) else 0
