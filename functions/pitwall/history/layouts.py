@@ -47,6 +47,8 @@ WIDEST_M: Final = 450.0
 """Radius up to which a bend may be a corner."""
 TURN_DEG: Final = 12.0
 """What a corner turns at least."""
+OPENS: Final = 0.7
+"""Where a bend is less tight than this share of what it is before and after, it is two corners."""
 
 _GREEN: Final = 1
 _ROUNDS: Final = 5
@@ -333,7 +335,7 @@ def _turning(outline: _Outline) -> Floats:
 
 
 def _middles(turning: Floats, bend: NDArray[np.int64]) -> list[int]:
-    """Where half of each corner of a bend to one side is turned: two corners if it opens by half in between."""
+    """Where half of each corner of a bend to one side is turned: two corners if it opens in between."""
     values = turning[bend]
     if values.sum() < np.radians(TURN_DEG):
         return []
@@ -342,6 +344,6 @@ def _middles(turning: Floats, bend: NDArray[np.int64]) -> list[int]:
     for other in peaks:
         first, second = sorted((other, tightest))
         opens = first + int(values[first : second + 1].argmin())
-        if values[opens] < values[other] / 2:
+        if values[opens] < OPENS * values[other]:
             return _middles(turning, bend[:opens]) + _middles(turning, bend[opens:])
     return [int(bend[np.searchsorted(np.cumsum(values), values.sum() / 2)])]
