@@ -42,6 +42,14 @@ def economy(request: Request) -> Any:
 
 
 @functions_framework.http
+def jobs(request: Request) -> Any:
+    """Pub/Sub push of `jobs`: fetches and computes history, a job at a time."""
+    from pitwall.history.jobs import run
+
+    return run(request)
+
+
+@functions_framework.http
 def reconciler(request: Request) -> Any:
     """Cloud Scheduler's target every 15 minutes: corrects the last session once its archive is complete."""
     from pitwall.history.reconciler import run

@@ -88,7 +88,7 @@ class Job:
                 f"{path} is at work: its last word is {silent(before):.0f} s old. If it was killed, try again in "
                 f"{stale_s - silent(before):.0f} s"
             )
-        job = cls(database, path, kind, epoch_of(_epoch(before.fields or {})), before)
+        job = cls(database, path, kind, epoch_of(last_epoch(before.fields or {})), before)
         job.begin(message)
         return job
 
@@ -175,7 +175,7 @@ class Job:
             # Our own last word may have been stored though its answer was lost.
             stored = self._database.read([self._path])[self._path]
             others = stored.fields or {}
-            if self._number == 1 or _epoch(others) != self.epoch or others.get("turn", 0) > self.turn:
+            if self._number == 1 or last_epoch(others) != self.epoch or others.get("turn", 0) > self.turn:
                 raise JobLost(f"{self._path} has been taken over by another") from None
             self._updated = stored.updated
             if _is_to_stop(others) and state not in ENDED:
@@ -240,6 +240,7 @@ def _is_to_stop(fields: Mapping[str, Any]) -> bool:
     return fields.get("cancel") is True or fields.get("state") == "cancelled"
 
 
-def _epoch(fields: Mapping[str, Any]) -> int:
+def last_epoch(fields: Mapping[str, Any]) -> int:
+    """Epoch of a job's last run; 0 for none."""
     v = fields.get("v")
     return split_version(v)[0] if isinstance(v, int) else 0

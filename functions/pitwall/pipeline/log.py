@@ -11,6 +11,8 @@ import re
 import sys
 import threading
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +26,7 @@ _SEVERITIES = ("DEBUG", "INFO", "WARNING", "ERROR")
 _lowest = "INFO"
 
 _trace: ContextVar[dict[str, Any]] = ContextVar("trace", default={})  # noqa: B039 (never changed in place)
+_about: ContextVar[dict[str, Any]] = ContextVar("about", default={})  # noqa: B039 (never changed in place)
 _TRACEPARENT = re.compile(
     r"[0-9a-f]{2}-(?P<trace>(?!0{32})[0-9a-f]{32})-(?P<span>(?!0{16})[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})"
 )
@@ -60,12 +63,22 @@ def _trace_of(headers: Headers, project: str) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def about(**fields: Any) -> Iterator[None]:
+    """Has the lines of this thread carry these fields too while this lasts: which job they are about."""
+    before = _about.set({**_about.get(), **fields})
+    try:
+        yield
+    finally:
+        _about.reset(before)
+
+
 def log(severity: str, message: str, **fields: Any) -> None:
     """Writes one line. severity: DEBUG, INFO, WARNING, ERROR, as Cloud Logging names them."""
     if _SEVERITIES.index(severity) < _SEVERITIES.index(_lowest):
         return
     # Not orjson: what a feed sends may hold text that is no Unicode, and a log line must not fail.
-    said = {"severity": severity, "message": message, **fields, **_trace.get()}
+    said = {"severity": severity, "message": message, **_about.get(), **fields, **_trace.get()}
     line = json.dumps(said, default=str, separators=(",", ":"))
     _lines.append(line + "\n")
     # Nobody waits for another's line to be written: who is writing writes those that come meanwhile, too.
