@@ -155,15 +155,15 @@ class LayoutDocument(Document, kw_only=True):
     circuit: Annotated[str, Meta(description="its id")]
     year: int
     source: Annotated[
-        Literal["multiviewer", "positions"], Meta(description="positions: derived from those of one car on a clean lap")
+        Literal["multiviewer", "positions"], Meta(description="positions: derived from those of cars on clean laps")
     ]
     x: Annotated[list[int], Meta(description="the outline in driving order, tenths of a metre, as `live/positions`")]
     y: Annotated[list[int], Meta(description="as many as `x`")]
-    rotation: Annotated[float, Meta(description="degrees to turn it by, to look as it is usually drawn")]
+    rotation: Annotated[float, Meta(description="degrees to turn it by, to look as it is usually drawn; 0 if derived")]
     length: Annotated[float, Meta(description="metres of the outline, closed")] | UnsetType = UNSET
-    corners: list[TrackPoint]
-    marshal_lights: list[TrackPoint]
-    marshal_sectors: list[TrackPoint]
+    corners: Annotated[list[TrackPoint], Meta(description="if derived every bend, counted from the start line on")]
+    marshal_lights: Annotated[list[TrackPoint], Meta(description="none if derived")]
+    marshal_sectors: Annotated[list[TrackPoint], Meta(description="none if derived")]
     sector_ends: (
         Annotated[list[float], Meta(description="metres from the start line at which sectors 1 and 2 end")] | UnsetType
     ) = UNSET
