@@ -23,6 +23,7 @@ from pitwall.api import (
     errors,
     firebase,
     health,
+    jobs,
     keys,
     laps,
     limits,
@@ -34,25 +35,34 @@ from pitwall.api import (
     sessions,
     status,
     stints,
+    telemetry,
     users,
 )
 from pitwall.api.analytics import routes as analytics
 from pitwall.api.firebase import Firebase
 from pitwall.api.front import Front
+from pitwall.api.history import circuits, constructors, races, standings
+from pitwall.api.history import drivers as careers
 from pitwall.api.hot import Hot, Seconds
 from pitwall.api.reads import Reads
+from pitwall.history.queue import Queue
 from pitwall.pipeline.database import Database
 from pitwall.pipeline.invocation import configured
 from pitwall.pipeline.log import follow
 from pitwall.settings import Settings
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+    from collections.abc import Iterable
+
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 PREFIXES = {"api": "/api", "v1": "/api/v1"}
 """Where the routes are: `/api/v1` is an alias of `/api`."""
+ALIAS = "/f1/"
+"""Begins of the paths that are served as if `/api` stood before them."""
 
-RESOURCES = (sessions, laps, drivers, live, series, stints, analytics, seasons, users, keys, status, docs_pages)
+HISTORY = (seasons, races, telemetry, standings, careers, constructors, circuits)
+RESOURCES = (sessions, laps, drivers, live, series, stints, analytics, *HISTORY, jobs, users, keys, status, docs_pages)
 TIMEOUT_S = 4.0
 """Seconds one read of Firestore may take."""
 
@@ -70,6 +80,7 @@ def create_app(settings: Settings, clock: live.Clock = live.wall_clock, seconds:
     app.config[live.CLOCK] = clock
     app.config["MAX_CONTENT_LENGTH"] = LONGEST_BODY
     app.config[caching.HOT] = Hot(seconds)
+    app.config[jobs.QUEUE] = Queue(settings)
     for name, prefix in PREFIXES.items():
         for resource in RESOURCES:
             app.register_blueprint(resource.routes, url_prefix=prefix, name=f"{name}-{resource.routes.name}")
@@ -88,16 +99,30 @@ def create_app(settings: Settings, clock: live.Clock = live.wall_clock, seconds:
             max_age=3600,
         )
     docs_pages.register(app, settings)
+    telemetry.register(app, settings, seconds)
     _follow_requests(app, settings)
     limited = limits.enforce(app, settings)
     access.enforce(app, settings, seconds)
     outer: WSGIApplication = app.wsgi_app
     if settings.public and not settings.app_check:
         outer = Front(outer, limited, settings.project, seconds)
+    outer = _aliased(outer)
     if settings.proxies:
         outer = ProxyFix(outer, x_for=settings.proxies, x_proto=0, x_host=0, x_port=0, x_prefix=0)
     setattr(app, "wsgi_app", outer)  # noqa: B010 - mypy allows no assignment to a method
     return app
+
+
+def _aliased(inside: WSGIApplication) -> WSGIApplication:
+    """The same, with `/f1/...` as `/api/f1/...`."""
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if path.startswith(ALIAS):
+            environ["PATH_INFO"] = f"/api{path}"
+        return inside(environ, start_response)
+
+    return application
 
 
 def _follow_requests(app: Flask, settings: Settings) -> None:

@@ -77,6 +77,12 @@ PATH: dict[str, Placeholder] = {
     "uid": Placeholder(
         "uid", Parameter(parameters.matching(r"[A-Za-z0-9_-]{1,128}", "the id of an account"), "id of the account")
     ),
+    "job_id": Placeholder(
+        "id",
+        Parameter(
+            parameters.matching(r"[A-Za-z0-9._-]{1,128}", "the id of a job"), "id of the job", "backfill-2024-17"
+        ),
+    ),
     "key_id": Placeholder(
         "id", Parameter(parameters.matching(r"[0-9a-f]{64}", "the id of an API key"), "id of the API key")
     ),

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from pitwall.documents.api_key import ApiKeyDocument
 from pitwall.documents.base import Document
+from pitwall.documents.car_telemetry import CarTelemetryDocument, TelemetryRequestDocument
 from pitwall.documents.drivers import DriverDocument, LapDocument
 from pitwall.documents.economy import EconomyDocument
 from pitwall.documents.history import (
@@ -48,9 +49,14 @@ from pitwall.documents.session import (
 from pitwall.documents.user import UserDocument
 
 SESSIONS = "sessions"
+SEASONS = "seasons"
+CIRCUITS = "circuits"
+PROFILES = "drivers"
+CONSTRUCTORS = "constructors"
 SCHEDULES = "schedule"
+JOBS = "jobs"
 API_KEYS = "apiKeys"
-OF_NO_FEED = ("users/", "apiKeys/", "economy/")
+OF_NO_FEED = ("users/", "apiKeys/", "economy/", "telemetryRequests/")
 """Begins of the paths that no message writes: who could publish one could make a key, or have the rules opened."""
 TOWER_SLOTS = 25
 """Slots of `towers/`: the tower as it was, one every 5 s of feed time, the last two minutes."""
@@ -80,6 +86,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("positions", "sessions/{session}/live/positions", PositionsDocument),
     Kind("telemetry", "sessions/{session}/live/telemetry", TelemetryDocument),
     Kind("feed", "sessions/{session}/live/feed", FeedDocument),
+    Kind("carTelemetry", "sessions/{session}/telemetry/{racingNumber}", CarTelemetryDocument),
     Kind("tower", "sessions/{session}/towers/{slot}", TowerDocument),
     Kind("driver", "sessions/{session}/drivers/{racingNumber}", DriverDocument),
     Kind("lap", "sessions/{session}/laps/{lap}", LapDocument),
@@ -105,6 +112,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("user", "users/{uid}", UserDocument),
     Kind("apiKey", "apiKeys/{sha256}", ApiKeyDocument),
     Kind("economy", "economy/current", EconomyDocument),
+    Kind("telemetryRequest", "telemetryRequests/{session}", TelemetryRequestDocument),
 )
 
 _BY_SHAPE: dict[tuple[str | None, ...], Kind] = {
@@ -135,6 +143,15 @@ def session(key: str) -> str:
 def live(key: str, name: str) -> str:
     """`name`: timing, entries, tyres, segments, positions, telemetry or feed."""
     return f"sessions/{key}/live/{name}"
+
+
+def car_telemetry(key: str, racing_number: str) -> str:
+    return f"sessions/{key}/telemetry/{racing_number}"
+
+
+def telemetry_requests(key: str) -> str:
+    """For which cars of a session `car_telemetry` is wanted."""
+    return f"telemetryRequests/{key}"
 
 
 def tower_slot(key: str, at: int) -> str:
@@ -221,6 +238,11 @@ def layout(id_: str, year: int) -> str:
     return f"circuits/{id_}/layouts/{year}"
 
 
+def layouts(id_: str) -> str:
+    """The collection of `layout`."""
+    return f"circuits/{id_}/layouts"
+
+
 def profile(driver_: str) -> str:
     """Of a driver over all sessions; `driver_`: the readable id, as `max_verstappen`."""
     return f"drivers/{driver_}"
@@ -228,6 +250,11 @@ def profile(driver_: str) -> str:
 
 def driver_season(driver_: str, year: int) -> str:
     return f"drivers/{driver_}/seasons/{year}"
+
+
+def driver_seasons(driver_: str) -> str:
+    """The collection of `driver_season`."""
+    return f"drivers/{driver_}/seasons"
 
 
 def constructor(id_: str) -> str:
@@ -238,8 +265,18 @@ def constructor_season(id_: str, year: int) -> str:
     return f"constructors/{id_}/seasons/{year}"
 
 
+def constructor_seasons(id_: str) -> str:
+    """The collection of `constructor_season`."""
+    return f"constructors/{id_}/seasons"
+
+
 def contribution(year: int, round_: int) -> str:
     return f"contributions/{year}-{round_}"
+
+
+def backfill(year: int) -> str:
+    """What of a season was filled in already."""
+    return f"backfills/{year}"
 
 
 def user(uid: str) -> str:
