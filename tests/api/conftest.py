@@ -21,6 +21,7 @@ from pitwall.documents.base import Document
 from pitwall.documents.encoding import to_fields
 from pitwall.settings import Settings
 from tests.api.accounts import Accounts
+from tests.api.history_stored import past  # noqa: F401 (fixture)
 
 NOW = datetime(2025, 11, 8, 14, 3, 8, tzinfo=UTC)
 """Where the API's clock stands."""

@@ -29,7 +29,7 @@ class Problem(Exception):
     status: ClassVar[HTTPStatus]
     title: ClassVar[str]
 
-    def __init__(self, detail: str, headers: dict[str, str] | None = None, **members: str) -> None:
+    def __init__(self, detail: str, headers: dict[str, str] | None = None, **members: str | list[str]) -> None:
         super().__init__(detail)
         self.detail = detail
         self.headers = headers or {}
@@ -61,6 +61,14 @@ class BadRequest(Problem):
 
     def __init__(self, parameter: str, detail: str) -> None:
         super().__init__(detail, parameter=parameter)
+
+
+class Ambiguous(Problem):
+    """A code or name that several have, none of them more recently; the member `candidates` has their ids."""
+
+    name = "ambiguous"
+    status = HTTPStatus.CONFLICT
+    title = "Ambiguous"
 
 
 class Unauthenticated(Problem):
@@ -134,6 +142,7 @@ PROBLEMS: tuple[type[Problem], ...] = (
     NoSession,
     NotFound,
     BadRequest,
+    Ambiguous,
     Unauthenticated,
     Forbidden,
     WrongMethod,

@@ -52,7 +52,7 @@ LAP = Shape(LapDocument, results=[f"drivers.{key}" for key in _RESULTS], rows="d
 DRIVER_LAP = Shape(LapOfDriver, Lap, results=_RESULTS)
 PLACES = Shape(Places, rows="drivers")
 
-_RANGE = {
+RANGE = {
     "from": Parameter(parameters.lap_number, "first lap"),
     "to": Parameter(parameters.lap_number, "last lap"),
 }
@@ -60,7 +60,7 @@ _OF_DRIVER = {"driver": Parameter(parameters.driver, "racing number or three-let
 
 
 @routes.get("/sessions/<key>/laps")
-@lists.listing("Laps in order, of all drivers or of one", LAP, {**_OF_DRIVER, **_RANGE, **lists.paged(LAP)})
+@lists.listing("Laps in order, of all drivers or of one", LAP, {**_OF_DRIVER, **RANGE, **lists.paged(LAP)})
 def listed(key: str) -> Answer:
     """CSV has a row for each driver and lap.
 
@@ -76,7 +76,7 @@ def listed(key: str) -> Answer:
     PLACES,
     {
         **_OF_DRIVER,
-        **_RANGE,
+        **RANGE,
         **{name: taken for name, taken in lists.paged(PLACES).items() if name != "spoilers"},
     },
 )
@@ -107,31 +107,31 @@ def lap(key: str, number: str) -> Answer:
 
 
 @routes.get("/sessions/<key>/drivers/<driver_id>/laps")
-@lists.listing("Laps of one driver in order", DRIVER_LAP, {**_RANGE, **lists.paged(DRIVER_LAP)})
+@lists.listing("Laps of one driver in order", DRIVER_LAP, {**RANGE, **lists.paged(DRIVER_LAP)})
 def of_driver(key: str, driver_id: str) -> Answer:
     """Only laps that the driver completed, without a map by racing number around them.
 
     Reads the session, the driver (by code in one document, by number in one or two) and the laps that were looked at.
     """
-    asked = _asked(key, "driver", driver_id.upper())
+    which = asked(key, "driver", driver_id.upper())
     session, driver = drivers.required(reads.current(), key, driver_id)
 
     def item(lap: dict[str, Any]) -> dict[str, Any]:
         beside = {name: told for name, told in lap.items() if name != "drivers"}
         return beside | {"racingNumber": driver.id, **lap["drivers"][driver.id]}
 
-    return _page(asked, session, driver.id, DRIVER_LAP, item, [driver])
+    return page(which, session, driver.id, DRIVER_LAP, item, [driver])
 
 
 def _of_everybody(key: str, shape: Shape, item: Callable[[dict[str, Any]], dict[str, Any]]) -> Answer:
     given = parameters.given()
-    asked = _asked(key, "laps", given.get("driver", "").upper())
+    which = asked(key, "laps", given.get("driver", "").upper())
     session = sessions.existing(reads.current(), key)
     number = drivers.number_of(reads.current(), key, given["driver"]) if "driver" in given else None
-    return _page(asked, session, number, shape, item, racingNumber=number)
+    return page(which, session, number, shape, item, racingNumber=number)
 
 
-class _Asked(NamedTuple):
+class Asked(NamedTuple):
     """Which laps a request is for. this_list: of which list they are a page."""
 
     first: int
@@ -139,18 +139,18 @@ class _Asked(NamedTuple):
     this_list: tuple[Any, ...]
 
 
-def _asked(*this_list: Any) -> _Asked:
+def asked(*this_list: Any) -> Asked:
     """Read before anything of the database is. Raises BadRequest."""
     given = parameters.given()
     first, last = given.get("from", 1), given.get("to", parameters.MAX_LAP)
     if first > last:
         raise BadRequest("to", f"Parameter 'to' is {last}, which is before 'from', {first}.")
     this_list = (*this_list, first, last)
-    return _Asked(max(first, (lists.after(given, this_list) or 0) + 1), last, this_list)
+    return Asked(max(first, (lists.after(given, this_list) or 0) + 1), last, this_list)
 
 
-def _page(
-    asked: _Asked,
+def page(
+    which: Asked,
     session: Stored,
     number: str | None,
     shape: Shape,
@@ -168,8 +168,8 @@ def _page(
         reads.current(),
         paths.laps(session.id),
         "lap",
-        first=asked.first,
-        last=asked.last,
+        first=which.first,
+        last=which.last,
         limit=given.get("limit", lists.DEFAULT_LIMIT),
         only=() if number is None else _fields_of(number),
         keep=None if number is None else lambda lap: number in lap.get("drivers", {}),
@@ -181,7 +181,7 @@ def _page(
         given,
         max_age=caching.session_max_age(session),
         more_after=more_after,
-        this_list=asked.this_list,
+        this_list=which.this_list,
         **depends_on,
     )
 

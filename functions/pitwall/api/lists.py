@@ -96,10 +96,13 @@ def after_place(given: Mapping[str, Any], this_list: tuple[Any, ...], kind: Any)
 
 def answer_one(item: Item, made_of: Stored, shape: Shape, given: Mapping[str, Any], **answer: Any) -> Answer:
     """The answer that shows an item; `answer` as of `caching.answer`."""
+    return answer_of(item, [made_of], shape, given, **answer)
+
+
+def answer_of(item: Item, made_of: Iterable[Stored], shape: Shape, given: Mapping[str, Any], **answer: Any) -> Answer:
+    """The same of an item that is made of several documents."""
     schema = _seen(shape, given)
-    return caching.answer(
-        lambda: item if schema is None else pruned(item, schema), [made_of], parameters=given, **answer
-    )
+    return caching.answer(lambda: item if schema is None else pruned(item, schema), made_of, parameters=given, **answer)
 
 
 def answer(
@@ -149,5 +152,5 @@ def _seen(shape: Shape, given: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _link(following: str) -> str:
     """The header that leads to the next page (RFC 8288), as CSV has no other place for it."""
-    query = {**request.args, "cursor": following}
+    query = {name: given for name, given in request.args.items() if name != "offset"} | {"cursor": following}
     return f'<{request.path}?{urlencode(query)}>; rel="next"'

@@ -277,6 +277,7 @@ _PROBLEM: Schema = {
         "status": {"type": "integer", "description": "the HTTP status"},
         "detail": {"type": "string", "description": "what is the matter this time, for people"},
         "parameter": {"type": "string", "description": "of a bad request: the parameter or member that is refused"},
+        "candidates": {"type": "array", "items": {"type": "string"}, "description": "of what is ambiguous: ids"},
     },
 }
 

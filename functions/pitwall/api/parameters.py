@@ -128,7 +128,8 @@ def one_of(*words: str, default: str | None = None) -> Reader[str]:
 
 MAX_LAP = 99_999
 lap_number = whole_number(1, MAX_LAP)
-year = whole_number(1950, 9999)
+LAST_YEAR = 9999
+year = whole_number(1950, LAST_YEAR)
 series = matching(r"[A-Za-z0-9_-]{1,32}", "a series such as f1")
 driver = matching(r"[0-9A-Za-z]{1,8}", "a racing number or a three-letter code")
 cursor = Reader(str, {"type": "string"})

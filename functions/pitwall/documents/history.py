@@ -189,6 +189,13 @@ class DriverProfileDocument(Document, kw_only=True):
     family_name: str | UnsetType = UNSET
     code: Annotated[str, Meta(description="three letters")] | UnsetType = UNSET
     racing_number: Annotated[RacingNumber, Meta(description="the permanent one")] | UnsetType = UNSET
+    aliases: (
+        Annotated[
+            list[str],
+            Meta(description="what else the driver is found by, maybe with others: code, family name and whole name"),
+        ]
+        | UnsetType
+    ) = UNSET
     born: Date | UnsetType = UNSET
     nationality: str | UnsetType = UNSET
     url: Annotated[str, Meta(description="page in Wikipedia")] | UnsetType = UNSET

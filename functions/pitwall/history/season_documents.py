@@ -8,6 +8,8 @@ those of one session. What is known of people, teams and races beside results is
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -255,11 +257,20 @@ def career(
         driver = DriverProfileDocument(driver=subject.id, **counted)
         if isinstance(before, DriverProfileDocument):
             driver = replace(before, **counted)
-        return replace(driver, **_said(known.drivers.get(subject.id)))
+        driver = replace(driver, **_said(known.drivers.get(subject.id)))
+        return replace(driver, aliases=_aliases(driver) or UNSET)
     constructor = ConstructorDocument(constructor=subject.id, **counted)
     if isinstance(before, ConstructorDocument):
         constructor = replace(before, **counted)
     return replace(constructor, **_said(known.constructors.get(subject.id)))
+
+
+def _aliases(driver: DriverProfileDocument) -> list[str]:
+    """Code, family name and whole name as they are typed: `ver`, `verstappen`, `max_verstappen`; `hulkenberg`."""
+    names = [name for name in (driver.given_name, driver.family_name) if isinstance(name, str)]
+    told = [text for text in (driver.code, driver.family_name, " ".join(names)) if isinstance(text, str)]
+    plain = (unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower() for text in told)
+    return sorted({"_".join(words) for text in plain if (words := re.findall("[a-z0-9]+", text))})
 
 
 def _said(who: Driver | Constructor | None) -> dict[str, Any]:

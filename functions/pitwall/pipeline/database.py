@@ -30,11 +30,13 @@ _CHANNEL_OPTIONS = (
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.max_reconnect_backoff_ms", 1_000),
 )
-Comparison = Literal["==", "<=", ">="]
+Comparison = Literal["==", "<=", ">=", "contains"]
+"""`contains`: of a list, that the value is in it."""
 _OPERATORS: dict[Comparison, Any] = {
     "==": types.StructuredQuery.FieldFilter.Operator.EQUAL,
     "<=": types.StructuredQuery.FieldFilter.Operator.LESS_THAN_OR_EQUAL,
     ">=": types.StructuredQuery.FieldFilter.Operator.GREATER_THAN_OR_EQUAL,
+    "contains": types.StructuredQuery.FieldFilter.Operator.ARRAY_CONTAINS,
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
