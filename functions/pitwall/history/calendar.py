@@ -138,12 +138,19 @@ def fetch_fastf1(settings: Settings, year: int) -> list[Row]:
 
 def fill(settings: Settings, database: Database, year: int, *, feed: str = "", dry_run: bool = False) -> Filled:
     """Brings the stored calendar of a season, and what is to be polled, up to date. Raises NoSource, Unavailable."""
+    return filled_events(settings, database, year, feed=feed, dry_run=dry_run)[0]
+
+
+def filled_events(
+    settings: Settings, database: Database, year: int, *, feed: str = "", dry_run: bool = False
+) -> tuple[Filled, list[EventDocument]]:
+    """As `fill`; the events of the season, too."""
     feed = feed or settings.feed
     sources = fetch(settings, year)
     left_out = Counter(sources.left_out)
     for _ in range(ATTEMPTS):
         left_out = Counter(sources.left_out)
-        now, stored, updated = _stored(database, year)
+        now, stored, updated = stored_events(database, year)
         today = merged(sources.of_f1, sources.of_fastf1, now, left_out)
         before = [meeting for event in stored.values() if (meeting := meeting_of(event)) is not None]
         all_of_it = kept(
@@ -175,7 +182,7 @@ def fill(settings: Settings, database: Database, year: int, *, feed: str = "", d
     if not dry_run:
         schedules = Schedules(database, feed, settings.early_s, settings.late_s)
         scheduled, _, _ = schedules.change(lambda schedule, now: planned(schedule, sessions, year, now, late))
-    return Filled(
+    filled = Filled(
         year=year,
         feed=feed,
         sources={name: sources.errors.get(name, "ok") for name in settings.history},
@@ -187,6 +194,7 @@ def fill(settings: Settings, database: Database, year: int, *, feed: str = "", d
         left_out={reason: n for reason, n in left_out.items() if n},
         dry_run=dry_run,
     )
+    return filled, list(documents.values())
 
 
 def planned(
@@ -225,7 +233,7 @@ def planned(
     return with_coming(replace(schedule, live=live, last=last), left)
 
 
-def _stored(database: Database, year: int) -> tuple[datetime, dict[str, EventDocument], dict[str, Any]]:
+def stored_events(database: Database, year: int) -> tuple[datetime, dict[str, EventDocument], dict[str, Any]]:
     """Firestore's time, the events of a season by path, and the update time of each, of unreadable ones too."""
     found = [path for path, _ in database.query(paths.events(year), limit=MAX_EVENTS, only=("year",))]
     clock = paths.event(year, "1")
@@ -344,7 +352,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     database = Database(settings.project)
     try:
         filled = fill(settings, database, given.year, feed=given.feed, dry_run=given.dry_run)
-        events = [] if given.dry_run else list(_stored(database, given.year)[1].values())
+        events = [] if given.dry_run else list(stored_events(database, given.year)[1].values())
     except (NoSource, Unavailable) as error:
         sys.stderr.write(f"nothing was changed: {error}\n")
         return 1

@@ -94,12 +94,20 @@ class LapTime(Struct, frozen=True):
     time: str
 
 
+class AverageSpeed(Struct, frozen=True):
+    """speed: km/h, the only unit that was seen."""
+
+    speed: float
+    units: Literal["kph"] = "kph"
+
+
 class FastestLap(Struct, frozen=True):
-    """rank: 1 is the fastest of the race; None in a sprint."""
+    """rank: 1 is the fastest of the race; None in a sprint, and so is the speed."""
 
     lap: int
     time: LapTime = field(name="Time")
     rank: int | None = None
+    average_speed: AverageSpeed | None = field(name="AverageSpeed", default=None)
 
 
 class RaceResult(Struct, frozen=True, rename="camel", kw_only=True):

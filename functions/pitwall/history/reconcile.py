@@ -126,6 +126,7 @@ def reconcile(
     *,
     dry_run: bool = False,
     force: bool = False,
+    needs_laps: bool = False,
     progress: Progress | None = None,
     stored_within_s: float = STORED_WITHIN_S,
     stale_s: float = STALE_S,
@@ -133,6 +134,7 @@ def reconcile(
     """Corrects the stored session of `source` and makes it final; returns what was changed.
 
     dry_run: compares and publishes nothing. force: also if the archive has less than half of what is stored.
+    needs_laps: an archive without timing corrects what it can, and does not make the session final.
     stale_s: after how long without a word a job that is at it counts as killed.
     Raises JobRunning, StillPolled, Implausible, NotStored, database.Unavailable, and what the source raises.
     """
@@ -141,7 +143,7 @@ def reconcile(
         return run.compare_only(source, force=force)
     job = RETRIES(lambda: Job.start(database, KIND, source.session, run.epoch, "playing the archive", stale_s))
     try:
-        return run.correct(job, source, force=force)
+        return run.correct(job, source, force=force, needs_laps=needs_laps)
     except KeyboardInterrupt:
         with suppress(JobLost, Unavailable):
             job.tell("waiting", "interrupted; running it again goes on from here")
@@ -192,6 +194,10 @@ def play(source: Source, feed: str, progress: Callable[[float], None]) -> tuple[
         for path, document in latest.items()
         if (path == own or path.startswith(own + "/")) and paths.kind_of(path).name not in OF_THE_MOMENT
     }
+    for path in [path for path, fields in documents.items() if not _fits(path, fields)]:
+        refused["invalid-document"] += 1
+        log("ERROR", "a document of the archive does not fit its type and is left out", path=path)
+        del documents[path]
     # Where the archive has but the state at the end, it has no series and no laps to compare with.
     topics -= set(getattr(source, "keyframes", ())) - AT_ONCE
     rejected = source.rejected + reducer.rejected + refused
@@ -236,7 +242,7 @@ class _Run:
             _check(archived, stored)
         return self._report(archived, stored, self._differences(archived, stored), rejected, epoch=0)
 
-    def correct(self, job: Job, source: Source, *, force: bool) -> Report:
+    def correct(self, job: Job, source: Source, *, force: bool, needs_laps: bool) -> Report:
         """Everything, from the archive to `final`."""
 
         def played(done: float) -> None:
@@ -265,9 +271,10 @@ class _Run:
         else:
             raise NotStored(f"what differs is changed again by others: {', '.join(d.path for d in corrections[:5])}")
         job.result = report.result
-        self._make_final(job, archived, stored)
+        final = not needs_laps or tells("lap", archived.topics)
+        self._store_session(job, archived, stored, final=final)
         job.progress = 100
-        report = msgspec.structs.replace(report, final=True, published=self._published)
+        report = msgspec.structs.replace(report, final=final or report.final, published=self._published)
         RETRIES(lambda: job.tell("done", report.line))
         self._progress(1.0, "done")
         return report
@@ -421,8 +428,8 @@ class _Run:
             time.sleep(pause)
             pause = min(pause * 1.5, longest)
 
-    def _make_final(self, job: Job, archived: Archived, stored: Mapping[str, Fields]) -> None:
-        """Stores the session itself, corrected and final; nothing if it is that already."""
+    def _store_session(self, job: Job, archived: Archived, stored: Mapping[str, Fields], *, final: bool) -> None:
+        """Stores the session itself, corrected; nothing if it is that already. final: and final."""
         path = paths.session(self.session)
         before = own(stored[path]) if path in stored else None
         if path in archived.documents:
@@ -431,9 +438,10 @@ class _Run:
             wanted = before
         else:
             raise Implausible(f"neither the archive nor Firestore knows what session {self.session} is")
-        wanted = {**wanted, "final": True}
+        if final:
+            wanted = {**wanted, "final": True}
         if wanted != before:
-            self._tell(job, 0.95, "making the session final")
+            self._tell(job, 0.95, "making the session final" if final else "correcting the session")
             self._publish(job, archived, [Difference(path, "session", wanted, before)])
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from flask import Request, Response
@@ -40,18 +40,27 @@ _SURELY_SMALL = MAX_DOCUMENT_BYTES // 8
 """JSON shorter than this cannot be too large: nothing in it takes more than eight bytes a character."""
 
 
+class PuttingAway(Protocol):
+    """What is needed of `deadletter.DeadLetters`."""
+
+    def put(self, data: bytes, reason: str, detail: str, **attributes: str) -> None:
+        """Returns once it is put away. Raises NotPutAway."""
+        ...
+
+
 class Writer:
     """One instance of the writer. Safe to use from several threads."""
 
-    def __init__(self, store: VersionedStore, dead_letters: DeadLetters) -> None:
-        self._store = store
+    def __init__(self, store: VersionedStore, dead_letters: PuttingAway) -> None:
+        self._documents = store
         self._dead_letters = dead_letters
 
     def handle(self, body: bytes) -> Response:
         """The answer to a push request with this body: 204, 400 if it is no push, 503 to have it delivered again."""
-        return push.receive(body, self._store_message, again=(Unavailable, NotPutAway))
+        return push.receive(body, self.store, again=(Unavailable, NotPutAway))
 
-    def _store_message(self, delivered: push.Push) -> None:
+    def store(self, delivered: push.Push) -> None:
+        """Stores the documents of a message. Raises Unavailable, NotPutAway: it is to be delivered again."""
         try:
             envelope = decode(delivered.data)
         except UnreadableEnvelope as error:
@@ -83,7 +92,7 @@ class Writer:
                 deletions.append(Deletion(_part_of(envelope.session, path), envelope.v))
             except UnknownPath as error:
                 refused.append((_Delete(path), "unknown-path", str(error)))
-        outcome = self._store.write(documents, deletions)
+        outcome = self._documents.write(documents, deletions)
         if delivered.published is not None:
             metrics.writer_lag((datetime.now(UTC) - delivered.published).total_seconds())
         told: list[TickDocument | _Delete] = [*envelope.documents, *map(_Delete, envelope.deletes)]
@@ -95,7 +104,7 @@ class Writer:
 
     def _reconciled(self, session: str) -> int | None:
         """Epoch under which the session was last run through again from its archive; None if it never was."""
-        v = self._store.version_of(paths.job("archive", session)) if valid_id(session) else None
+        v = self._documents.version_of(paths.job("archive", session)) if valid_id(session) else None
         return None if v is None else split_version(v)[0]
 
     @staticmethod

@@ -152,14 +152,12 @@ def _of_meeting(sessions: Sequence[ArchivedSession], words: str) -> list[Archive
 
 
 def _of_name(sessions: Sequence[ArchivedSession], words: str, *, one_meeting: bool) -> list[ArchivedSession]:
-    sought = plain(words)
-    sought = _SHORT.get(sought, sought)
-    other = _RENAMED.get(sought)
+    sought, *others = meant(words)
     chosen = _first_tier(
         sessions,
         [
             lambda s: sought == plain(s.name) or (sought.isdecimal() and sought == s.key),
-            lambda s: other is not None and other == plain(s.name),
+            lambda s: plain(s.name) in others,
             lambda s: sought == plain(s.type),
             lambda s: _begins(sought, s.name),
         ],
@@ -169,6 +167,13 @@ def _of_name(sessions: Sequence[ArchivedSession], words: str, *, one_meeting: bo
         where = f"{sessions[0].year} {sessions[0].meeting}" if one_meeting else f"{sessions[0].year}"
         raise SessionNotFound(f"{where} has no session called {words!r}; it has {', '.join(there_is)}", there_is)
     return chosen
+
+
+def meant(words: str) -> tuple[str, ...]:
+    """What a session that is called so may be named, plain: `SQ` is a sprint qualifying or a sprint shootout."""
+    sought = plain(words)
+    sought = _SHORT.get(sought, sought)
+    return (sought, _RENAMED[sought]) if sought in _RENAMED else (sought,)
 
 
 def only(sessions: Sequence[ArchivedSession], words: str) -> ArchivedSession:
