@@ -83,6 +83,7 @@ locals {
     PITWALL_REMEMBER_S         = "60"
     PITWALL_INVOCATION_S       = "1740"
     PITWALL_HANDOVER_S         = "20"
+    PITWALL_TELEMETRY_CARS     = "4"
     PITWALL_ENVELOPE_BYTES     = "262144"
     PITWALL_RAW_BATCH_S        = "5"
     PITWALL_RAW_BATCH_BYTES    = "262144"

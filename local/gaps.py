@@ -22,6 +22,7 @@ NOT_COMPARED: Final = {
     "live/feed": "how the connection is: a run with gaps has had another one",
     "live/positions": "samples since the last write; those of a gap are gone, and writes fall on other instants",
     "live/telemetry": "as live/positions",
+    "telemetry": "the same of single cars, while somebody asks for them",
     "towers": "copies of the tower, one every five seconds for two minutes: those of a gap were never made",
 }
 GAPS_IN_TOWER: Final = ("g", "i", "ld", "il")

@@ -239,7 +239,7 @@ run "deployed" {
   }
 
   assert {
-    condition     = [for field in module.database.fields : "${field.collection} ${field.field}" if length(field.ttl_config) == 1] == ["rateLimits expiresAt"]
+    condition     = [for field in module.database.fields : "${field.collection} ${field.field}" if length(field.ttl_config) == 1] == ["rateLimits expiresAt", "telemetry until", "telemetryRequests expiresAt"]
     error_message = "Counts of who asked how often are deleted by Firestore."
   }
 

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import msgspec
 from msgspec.structs import replace
 
 from pitwall.documents.api_key import ApiKeyDocument
 from pitwall.documents.base import SCHEMA_VERSION, Document
+from pitwall.documents.car_telemetry import (
+    AskedCar,
+    CarChannelsSample,
+    CarPositionSample,
+    CarTelemetryDocument,
+    TelemetryRequestDocument,
+)
 from pitwall.documents.drivers import DriverDocument, Lap, LapDocument, PartBest, PitStop, Speeds, Stint
 from pitwall.documents.economy import BudgetsWord, EconomyDocument, HandsWord
 from pitwall.documents.history import (
@@ -226,6 +234,16 @@ EXAMPLES: dict[str, Document] = {
     "sessions/9845/live/feed": FeedDocument(
         at=AT, source="recording", state="live", last_message_at=AT, reconnects=0, gated_topics=["CarData.z"]
     ),
+    "sessions/9845/telemetry/44": CarTelemetryDocument(
+        at=AT,
+        racing_number="44",
+        until=WRITTEN_AT,
+        telemetry=[
+            CarChannelsSample(at=AT, rpm=11_000, speed_kph=301, gear=8, throttle=100, brake=0, drs=12),
+            CarChannelsSample(at=WRITTEN_AT, rpm=11_250, speed_kph=304, gear=8, throttle=100, brake=0, drs=12),
+        ],
+        positions=[CarPositionSample(at=AT, x=-1, y=2, z=3, off_track=True)],
+    ),
     "sessions/9845/towers/7": TowerDocument(at=AT, lines={"44": TOWER_LINE}),
     "sessions/9845/drivers/44": DRIVER,
     "sessions/9845/laps/8": LapDocument(at=AT, lap=8, drivers={"44": LAP}),
@@ -251,16 +269,18 @@ EXAMPLES: dict[str, Document] = {
         state="done",
         progress=100,
         message="1 document corrected",
-        result=Reconciled(
-            messages=9_991,
-            compared=412,
-            written=1,
-            deleted=0,
-            changes={
-                "lap": KindChanges(
-                    added=0, changed=1, removed=0, fields={"lapTimeMs": 1}, examples=["laps/8: 44.lapTimeMs"]
-                )
-            },
+        result=msgspec.to_builtins(
+            Reconciled(
+                messages=9_991,
+                compared=412,
+                written=1,
+                deleted=0,
+                changes={
+                    "lap": KindChanges(
+                        added=0, changed=1, removed=0, fields={"lapTimeMs": 1}, examples=["laps/8: 44.lapTimeMs"]
+                    )
+                },
+            )
         ),
     ),
     "schedule/f1": ScheduleDocument(at=AT, live=SPRINT, last=SPRINT, next=SPRINT, upcoming=[SPRINT]),
@@ -439,6 +459,11 @@ EXAMPLES: dict[str, Document] = {
         reason="the costs are 102 of 100 EUR",
         hand=HandsWord(mode="slow", reason="a race with many viewers"),
         budget=BudgetsWord(mode="closed", reason="the costs are 102 of 100 EUR", cost_interval_start=AT),
+    ),
+    "telemetryRequests/9845": TelemetryRequestDocument(
+        at=AT,
+        cars={"44": AskedCar(until=WRITTEN_AT, by="4f9c1d2e8a7b6c50", shared=True)},
+        expires_at=WRITTEN_AT,
     ),
 }
 """A document of each kind by its path, as the poller publishes it: without `v` and `writtenAt`."""

@@ -38,8 +38,11 @@ SECTORS = (30_100, 29_200, 25_300)
 PLACE = {"Status": "OnTrack", "X": -1_200, "Y": 340, "Z": 12}
 CHANNELS = {"Channels": {"0": 11_000, "2": 301, "3": 8, "4": 100, "5": 0, "45": 12}}
 OF_THE_HISTORY = {kind.name for kind in KINDS if kind.type.__module__ == history.__name__}
-NOT_OF_THE_STATE = {"feed", "tower", "apiKey", "job", "user", "schedule", "event", "economy"} | OF_THE_HISTORY
-"""Kinds that others make: how the feed is, copies of the tower, what was before today."""
+OF_ONE_CAR = {"carTelemetry", "telemetryRequest"}
+NOT_OF_THE_STATE = (
+    {"feed", "tower", "apiKey", "job", "user", "schedule", "event", "economy"} | OF_ONE_CAR | OF_THE_HISTORY
+)
+"""Kinds that others make: how the feed is, copies of the tower, telemetry that is asked for, what was before today."""
 
 
 def exported(document: Document) -> dict[str, Any]:

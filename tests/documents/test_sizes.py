@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from pitwall.documents.car_telemetry import CarChannelsSample, CarPositionSample, CarTelemetryDocument
 from pitwall.documents.encoding import document_size, to_fields, value_size
 from pitwall.documents.live import TowerDocument, TowerLine
+from pitwall.documents.projection import MAX_SAMPLES
 
 
 def test_the_worked_example_of_the_documentation():
@@ -50,3 +52,19 @@ def test_a_tower_of_22_cars_with_every_value_it_can_have_at_once_is_at_most_4_ki
     at = datetime(2025, 1, 1, tzinfo=UTC)
     tower = TowerDocument(at=at, written_at=at, v=2**40, lines={str(n): running for n in range(10, 32)})
     assert document_size("sessions/9845/live/timing", to_fields(tower)) <= 4_096
+
+
+def test_the_telemetry_of_a_car_is_never_larger_than_10_kib():
+    at = datetime(2025, 1, 1, tzinfo=UTC)
+    channels = CarChannelsSample(at=at, rpm=11_000, speed_kph=301, gear=8, throttle=100, brake=0, drs=12)
+    position = CarPositionSample(at=at, x=-1, y=2, z=3, off_track=True)
+    telemetry = CarTelemetryDocument(
+        at=at,
+        written_at=at,
+        v=2**40,
+        racing_number="44",
+        until=at,
+        telemetry=[channels] * MAX_SAMPLES,
+        positions=[position] * MAX_SAMPLES,
+    )
+    assert document_size("sessions/9845/telemetry/44", to_fields(telemetry)) <= 10 * 1024

@@ -18,10 +18,11 @@ OVERRIDES: dict[tuple[str, str], dict[str, Any]] = {
 FOUND_BY = {
     "sessions": ("at", "writtenAt", "series", "year", "type", "status"),
     "laps": ("lap",),
-    "drivers": ("tla", "code", "familyName", "statistics.wins"),
-    "constructors": ("name", "statistics.wins"),
+    "drivers": ("tla", "code", "familyName", "driver", "statistics.wins"),
+    "constructors": ("constructor", "name", "statistics.wins"),
+    "circuits": ("circuit",),
     "seasons": ("year",),
-    "results": ("order",),
+    "results": ("order", "code", "driver"),
     "towers": ("at",),
     "raceControl": ("n", "flag", "category"),
     "weather": ("n",),
@@ -55,8 +56,13 @@ def test_what_is_exempt_exists() -> None:
 def test_what_changes_every_second_and_what_is_large_has_no_index() -> None:
     assert all(OVERRIDES[of]["indexes"] == [] for of in [("live", "*"), ("towers", "*"), ("laps", "drivers")])
     assert all(OVERRIDES[of]["indexes"] == [] for of in [("checkpoints", "*"), ("leases", "*"), ("rateLimits", "*")])
+    assert all(OVERRIDES[of]["indexes"] == [] for of in [("telemetry", "*"), ("telemetryRequests", "*")])
     assert all(OVERRIDES[of]["indexes"] == [] for of in [("standings", "*"), ("layouts", "*"), ("contributions", "*")])
 
 
-def test_counts_of_who_asked_are_deleted_by_firestore() -> None:
-    assert [of for of, field in OVERRIDES.items() if field.get("ttl")] == [("rateLimits", "expiresAt")]
+def test_what_holds_for_minutes_alone_is_deleted_by_firestore() -> None:
+    assert {of for of, field in OVERRIDES.items() if field.get("ttl")} == {
+        ("rateLimits", "expiresAt"),
+        ("telemetry", "until"),
+        ("telemetryRequests", "expiresAt"),
+    }

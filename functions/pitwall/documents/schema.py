@@ -133,6 +133,7 @@ def _inner(key: dict[str, Any], path: str, definitions: dict[str, Any]) -> Itera
 
 _MAPS = {
     "lines": "racingNumber",
+    "cars": "racingNumber",
     "drivers": "racingNumber",
     "laps": "racingNumber",
     "bestByPart": "part",

@@ -9,8 +9,8 @@ The archive is taken at its word, with four exceptions:
 - A lap time that live had otherwise, or did not have, is the archive's, and its `timeSource` says so.
 
 An item of a series (race control, weather, ...) is replaced whole, and what is stored beyond the archive's items is
-deleted, as are gaps that the archive has filled. The state of the connection, mini-sectors, positions, telemetry and
-kept towers are of the moment: they are neither compared nor touched.
+deleted, as are gaps that the archive has filled. The state of the connection, mini-sectors, positions, telemetry (of
+all cars, of one) and kept towers are of the moment: they are neither compared nor touched.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SAME_INSTANT: Final = timedelta(seconds=3)
 """Live's instants and the archive's are of two clocks; what is this near is the same instant."""
 _SAME_DURATION_MS: Final = 3_000
 
-OF_THE_MOMENT: Final = frozenset({"segments", "positions", "telemetry", "feed", "tower"})
+OF_THE_MOMENT: Final = frozenset({"segments", "positions", "telemetry", "carTelemetry", "feed", "tower"})
 """Kinds of documents that a session's record does not need."""
 SERIES: Final = ("raceControl", "weather", "trackStatus", "sessionStatus", "teamRadio")
 GAPS: Final = "gaps"

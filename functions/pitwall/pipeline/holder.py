@@ -1,7 +1,8 @@
 """Holding a feed: reads the source, publishes what changed, checkpoints, and keeps the lease alive.
 
-One thread does all of it; only the two calls to Firestore that take a while (renewal, checkpoint) run beside it, so
-that neither makes a tick late. Getting the lease, and what to do once it is gone, is `poller`'s business.
+One thread does all of it; only the calls to Firestore (renewal, checkpoint, what is to be spent, whose telemetry is
+wanted) run beside it, so that none makes a tick late. Getting the lease, and what to do once it is gone, is `poller`'s
+business.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from pitwall.pipeline.log import log
 from pitwall.pipeline.publisher import Publisher
 from pitwall.pipeline.reader import Ended, FeedClock, Item, Opened, Quiet, Reader
 from pitwall.pipeline.recorder import RawBatch
+from pitwall.pipeline.telemetry_requests import Following, TelemetryRequests
 from pitwall.pipeline.ticks import SLOW_TICK_MS, TICK_MS, Reducer, Tick
 from pitwall.settings import Settings
 from pitwall.timing import change
@@ -139,7 +141,7 @@ class Holder:
         self._checkpoints = Checkpoints(database, held.epoch)
         checkpoint, reducer = self._known_state()
         self._publisher = Publisher(settings.project, endpoint=settings.pubsub_endpoint)
-        self._beside = ThreadPoolExecutor(2, thread_name_prefix="holder")
+        self._beside = ThreadPoolExecutor(3, thread_name_prefix="holder")
         self._renewing: Future[None] | None = None
         self._renew_at = monotonic() + settings.lease_renew_s
         self._waiting: _Saving | None = None
@@ -176,6 +178,10 @@ class Holder:
             self._clock.message(reducer.clock)
         self._watch = Watch(Economy(database), self._beside, monotonic)
         self._economise(self._watch.first())
+        self._following: Following | None = None
+        if settings.telemetry_cars:
+            requests = TelemetryRequests(database, settings.telemetry_cars)
+            self._following = Following(requests, self._beside, monotonic)
         self._reconnects = self._reducer.feed.reconnects
         self._before = msgspec.structs.replace(self._totals)
         self._reader = reader or Reader(opened, max(self._cursor, 0))
@@ -410,6 +416,7 @@ class Holder:
                 documents=[
                     TickDocument(path, msgspec.Raw(msgspec.json.encode(document))) for path, document in tick.documents
                 ],
+                deletes=tick.deletes,
                 arrived=tick.arrived,
                 tower=paths.live(tick.session, "timing"),
                 limit=self._settings.envelope_bytes,
@@ -489,6 +496,7 @@ class Holder:
         self._renew(now)
         self._save(now)
         self._economise(self._watch.look(now))
+        self._follow_cars(now)
         if now >= self._log_at:
             self._log_at = now + LOG_S
             self._log("INFO", "polling", waiting=self._reader.waiting)
@@ -499,6 +507,17 @@ class Holder:
         if mode is not None and tick_ms != self._reducer.tick_ms:
             log("INFO", f"the economy is {mode}", feed=self._settings.feed, tickMs=tick_ms)
             self._reducer.set_tick(tick_ms)
+
+    def _follow_cars(self, now: float) -> None:
+        """Tells telemetry of the cars somebody asks for, while the session is on and viewers may cost what they do."""
+        session = self._reducer.session
+        if self._following is None or session in ("", self._over):
+            return
+        if self._reducer.tick_ms != TICK_MS:
+            self._publish(self._reducer.follow_cars({}))
+        elif (asked := self._following.look(now, session)) is not None:
+            wanted = {number: millis(until) for number, until in asked.wanted.items()}
+            self._publish(self._reducer.follow_cars(wanted, asked.over))
 
     def _renew(self, now: float) -> None:
         if self._renewing is not None and self._renewing.done():
@@ -560,6 +579,7 @@ class Holder:
 
     def _let_go(self, *, finished: bool) -> None:
         """Everything acknowledged, then the checkpoint, then the release. Raises LeaseLost or Superseded."""
+        self._following = None
         last = self._checkpoint(finished=finished)
         self._waiting = None
         self._save_at = float("inf")

@@ -12,6 +12,7 @@ once.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 
 import msgspec
@@ -23,6 +24,7 @@ from pitwall.documents.encoding import EPOCH, instant
 from pitwall.documents.live import FeedDocument, TowerDocument
 from pitwall.documents.projection import Projected, project
 from pitwall.message import FeedState, FeedStatus, Message
+from pitwall.pipeline.car_telemetry import CarTelemetry
 from pitwall.timing import change
 from pitwall.timing.change import Change
 from pitwall.timing.state import SessionState
@@ -50,6 +52,8 @@ class Tick(Struct, frozen=True):
     """Paths and whole values, sorted by path; no path twice."""
     arrived: list[int]
     """Wall-clock ms at which messages arrived that changed the tower."""
+    deletes: list[str] = field(default_factory=list)
+    """Paths of documents that are not to be there any more."""
 
 
 class Feed(Struct):
@@ -88,6 +92,8 @@ class Pace(Struct):
     """Messages in a row that were far behind the clock."""
     rejected: dict[str, int] = field(default_factory=dict)
     """What could not be used, by reason, in the feed's earlier sessions and on the way from state to document."""
+    telemetry: CarTelemetry = field(default_factory=CarTelemetry)
+    """Of single cars, while somebody asks for them."""
 
 
 class Reducer:
@@ -129,6 +135,16 @@ class Reducer:
         if tick_ms < pace.tick:
             pace.since = max(pace.since, pace.clock)
         pace.tick = tick_ms
+
+    def follow_cars(self, wanted: Mapping[str, int], left: Iterable[str] = ()) -> list[Tick]:
+        """From now on these cars have their telemetry told, by racing number, each until a wall-clock instant, ms.
+
+        Documents of those that are no longer wanted go at once. left: cars whose documents others may have left.
+        Nothing else depends on what is wanted.
+        """
+        gone = {*self._pace.telemetry.follow(wanted), *left} - wanted.keys()
+        deletes = sorted(paths.car_telemetry(self.session, number) for number in gone)
+        return [Tick(self.session, self._pace.clock, [], [], deletes)] if deletes else []
 
     def set_feed(self, state: FeedState) -> None:
         """Notes how the feed is; published with the next tick if it is news."""
@@ -197,7 +213,7 @@ class Reducer:
         self._gather(self.state.finish(), 0)
         if not self.session:
             return []
-        return self._tick(self._pace.clock, everything=True)
+        return [*self._tick(self._pace.clock, everything=True), *self.follow_cars({})]
 
     def publish_anew(self) -> None:
         """Somebody else may have published since, who knows what: whatever may change back goes out with the next tick.
@@ -281,8 +297,10 @@ class Reducer:
             if projected is None or not self._is_news(*projected):
                 continue
             documents.append(projected)
+            pace.telemetry.take(projected[1], at)
             if isinstance(projected[1], TowerDocument):
                 documents += self._kept_tower(projected[1], at)
+        documents += pace.telemetry.documents(self.session, at)
         if everything or at >= self._feed_due_at():
             documents.append(self._feed_document(at))
         arrived, pace.arrived = pace.arrived, []
