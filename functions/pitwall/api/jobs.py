@@ -26,6 +26,7 @@ from pitwall.api.parameters import one_of
 from pitwall.api.reads import Stored
 from pitwall.documents import paths
 from pitwall.documents.base import Fields
+from pitwall.documents.encoding import without_nulls
 from pitwall.documents.job import ENDED, JobDocument
 from pitwall.history.job import STALE_S
 from pitwall.history.queue import NotQueued, Queue, Turn
@@ -84,7 +85,8 @@ def start(kind: str, key: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
     """Queues the job `{kind}-{key}` for the function `jobs`, or gives back the one that is queued or running.
 
     kind: one of `pitwall.history.work.WORK`. key: letters, digits, `.`, `_` and `-`, at most 90. wanted: the request,
-    which holds what JSON holds. The job is given as JSON has it, instants too. Raises DatabaseUnavailable, Unavailable.
+    which holds what JSON holds; nulls are left out. The job is given as JSON has it, instants too.
+    Raises DatabaseUnavailable, Unavailable.
     """
     plain: dict[str, Any] = msgspec.to_builtins(_started(kind, key, wanted)[0])
     return plain
@@ -92,7 +94,7 @@ def start(kind: str, key: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
 
 def _started(kind: str, key: str, wanted: Mapping[str, Any]) -> tuple[ShownJob, bool]:
     """The job, and whether it was queued by this."""
-    turn = msgspec.convert({"kind": kind, "key": key, "request": dict(wanted)}, Turn)
+    turn = msgspec.convert({"kind": kind, "key": key, "request": without_nulls(wanted)}, Turn)
     path = paths.job(kind, key)
     new = False
 

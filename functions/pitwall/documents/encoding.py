@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -47,6 +48,15 @@ def from_fields(path: str, fields: Any) -> Document:
         return msgspec.convert(fields, kind_of(path).type)
     except msgspec.ValidationError as error:
         raise InvalidDocument(f"{path}: {error}") from None
+
+
+def without_nulls(value: Any) -> Any:
+    """A value as documents hold it: what is null in JSON is left out of maps and lists."""
+    if isinstance(value, Mapping):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [without_nulls(item) for item in value if item is not None]
+    return value
 
 
 def value_size(value: Any) -> int:

@@ -27,6 +27,7 @@ from google.api_core.exceptions import ServerError, TooManyRequests
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from pitwall.documents import paths
+from pitwall.documents.encoding import without_nulls
 from pitwall.documents.job import ENDED, JobState
 from pitwall.history.job import STALE_S, Job, JobCancelled, JobLost, JobRunning, is_at_work, last_epoch, silent
 from pitwall.history.queue import NotQueued, Queue, Turn, UnreadableTurn, turn_of
@@ -44,6 +45,9 @@ ATTEMPTS: Final = 20
 
 PASSING: Final = (OSError, Unavailable, Conflict, ServerError, TooManyRequests)
 """What passes by itself, of the servers and stores that a work asks."""
+
+UNSTORABLE: Final = (InvalidWrite, ValueError, TypeError, OverflowError)
+"""What is raised for a document that Firestore will never take."""
 
 RETRIES: Final = Retrying(
     retry=retry_if_exception_type(Unavailable), stop=stop_after_attempt(4), wait=wait_exponential(0.5), reraise=True
@@ -98,21 +102,23 @@ class Jobs:
     def _deliver(self, delivered: push.Push) -> None:
         try:
             turn = turn_of(delivered.data)
+            if turn.kind not in WORK:
+                self._put_away(delivered, "unknown-kind", f"there is no job of kind {turn.kind}")
+                return
+            with about(job=paths.job(turn.kind, turn.key), kind=turn.kind, **_where(turn.request)):
+                self._take(turn)
         except UnreadableTurn as error:
             self._put_away(delivered, "unreadable-job", str(error))
-            return
-        if turn.kind not in WORK:
-            self._put_away(delivered, "unknown-kind", f"there is no job of kind {turn.kind}")
-            return
-        with about(job=paths.job(turn.kind, turn.key), kind=turn.kind, **_where(turn.request)):
-            self._take(turn)
 
     def _put_away(self, delivered: push.Push, reason: str, detail: str) -> None:
         log("ERROR", "asks for no job", messageId=delivered.id, reason=reason, detail=detail[:500])
         self._dead_letters.put(delivered.data, reason, detail, messageId=delivered.id)
 
     def _take(self, turn: Turn) -> None:
-        """Works on a turn, if that is what the job is waiting for. Raises Later, NotQueued, Unavailable."""
+        """Works on a turn, if that is what the job is waiting for.
+
+        Raises UnreadableTurn for a request that cannot be stored, Later, NotQueued, Unavailable.
+        """
         path = paths.job(turn.kind, turn.key)
         before = self._database.read([path])[path]
         fields: Fields = before.fields or {}
@@ -138,6 +144,8 @@ class Jobs:
             job.begin("goes on" if job.progress or killed else "begins")
         except JobRunning as error:
             raise Later(str(error)) from None
+        except UNSTORABLE as error:
+            raise UnreadableTurn(f"its request cannot be stored: {error}") from None
         if goes_on and fields.get("cancel") is True:
             self._end(job, "cancelled", "it was cancelled while nobody was at it")
         elif job.stalled >= self._attempts:
@@ -178,7 +186,7 @@ class Jobs:
             log("ERROR", "".join(traceback.format_exception(error)))
             self._end(job, "failed", "", f"{type(error).__name__}: {error}")
         else:
-            job.progress, job.result = 100, result
+            job.progress, job.result = 100, without_nulls(result)
             self._end(job, "done", "done")
         finally:
             log("INFO", "worked on a job", seconds=round(self._seconds() - began, 1), **self._database.operations())
@@ -227,7 +235,7 @@ class Jobs:
         try:
             try:
                 RETRIES(lambda: job.tell(state, message, error))
-            except (InvalidWrite, ValueError, TypeError, OverflowError) as refused:
+            except UNSTORABLE as refused:
                 job.result = None
                 state, error = "failed", f"what came of it cannot be stored: {refused}"
                 RETRIES(lambda: job.tell("failed", "", error))

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from google.api_core.exceptions import GoogleAPIError
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
+from pitwall.documents.encoding import without_nulls
 from pitwall.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,7 +47,8 @@ class Turn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 def turn_of(data: bytes) -> Turn:
     """The turn a message tells of. Raises UnreadableTurn."""
     try:
-        return msgspec.json.decode(data, type=Turn)
+        turn = msgspec.json.decode(data, type=Turn)
+        return replace(turn, request=without_nulls(turn.request))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableTurn(str(error)) from None
 
