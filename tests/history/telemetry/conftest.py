@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
 
 from local.simulator import Race, quick_race, write_recording
 from pitwall.history.telemetry.grid import Telemetry, on_grid
@@ -15,6 +18,17 @@ from pitwall.message import Message
 from pitwall.sources.recording import open_recording
 from pitwall.timing.state import SessionState
 from tests.local.simulator.conftest import archive  # noqa: F401 (fixture)
+
+Line = NDArray[np.float64]
+"""Points of a line, metres: x and y in a row each."""
+
+
+def apart(line: Line, other: Line) -> Line:
+    """How far each point of one line is from the other, which is closed; to 5 cm."""
+    steps = np.linspace(0.0, 1.0, 50, endpoint=False)[:, None, None]
+    points = other + (np.roll(other, -1, axis=1) - other) * steps
+    found: Line = KDTree(points.transpose(0, 2, 1).reshape(-1, 2)).query(line.T)[0]
+    return found
 
 
 @dataclass

@@ -10,7 +10,7 @@ from pitwall.history.telemetry.grid import LONGEST_GAP_MS, STEADY, channel_at, o
 from pitwall.history.telemetry.samples import UNKNOWN, Samples, Track
 from pitwall.history.telemetry.timing import Timing
 from pitwall.message import Message
-from tests.history.telemetry.conftest import Played
+from tests.history.telemetry.conftest import Played, apart
 
 LATE_MS = 70
 """How far the simulated messages of crossings are from the crossings, at the median of a few laps."""
@@ -77,17 +77,16 @@ def test_what_holds_is_the_last_that_was_told() -> None:
 def test_positions_lie_on_the_circuit(raced: Played, race: Race) -> None:
     """A straight line between two samples cuts off a metre of a corner; the pit lane, where a red flag is waited out,
     is 18 m aside."""
-    outline = np.array(
-        [(point.x, point.y) for point in map(race.circuit.point, np.arange(0.0, race.circuit.length, 2.0))]
-    )
-    off = []
-    for channels in raced.telemetry.cars.values():
-        known = channels["x"] != UNKNOWN
-        for x, y in zip(channels["x"][known].tolist(), channels["y"][known].tolist(), strict=True):
-            off.append(float(np.hypot(outline[:, 0] - x, outline[:, 1] - y).min()) / 10)
+    points = [race.circuit.point(at) for at in np.arange(0.0, race.circuit.length, 2.0)]
+    circuit = np.array([[point.x for point in points], [point.y for point in points]]) / 10
+    every = [
+        np.array([channels[axis][channels["x"] != UNKNOWN] for axis in ("x", "y")]) / 10
+        for channels in raced.telemetry.cars.values()
+    ]
+    off = apart(np.concatenate(every, axis=1), circuit)
     assert len(off) > 40_000
-    assert np.mean(np.array(off) < 1.5) > 0.75
-    assert max(off) < 18.5
+    assert np.mean(off < 1.5) > 0.75
+    assert off.max() < 18.5
 
 
 def test_laps_are_those_that_were_driven(raced: Played, race: Race) -> None:

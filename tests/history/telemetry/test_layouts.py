@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from local.simulator import Race
 from local.web import FrozenWeb
@@ -20,30 +19,18 @@ from pitwall.history.circuits import layout_of
 from pitwall.history.layouts import NoLayout, layout_from, with_sector_ends
 from pitwall.history.telemetry.grid import Driven, lap_length
 from pitwall.history.telemetry.laps import lap_telemetry
-from pitwall.history.telemetry.samples import Samples
+from pitwall.history.telemetry.samples import UNKNOWN, Samples
 from pitwall.history.telemetry.timing import LapTimed, Timing
 from pitwall.message import Message
 from tests.history.frozen import WEB, needs_web
-from tests.history.telemetry.conftest import Played, play
+from tests.history.telemetry.conftest import Line, Played, apart, play
 
 AT = datetime(2024, 1, 1, tzinfo=UTC)
 START = 1_700_000_000_000
-Line = NDArray[np.float64]
-"""Points of a closed line, metres: x and y in a row each."""
 
 
 def outline(layout: LayoutDocument) -> Line:
     return np.array([layout.x, layout.y]) / 10
-
-
-def apart(line: Line, other: Line) -> Line:
-    """How far each point of one line is from the other."""
-    ahead = np.roll(other, -1, axis=1) - other
-    beyond = line[:, :, None] - other[:, None, :]
-    share = (beyond * ahead[:, None, :]).sum(axis=0) / np.maximum((ahead**2).sum(axis=0), 1e-9)
-    off = beyond - np.clip(share, 0, 1) * ahead[:, None, :]
-    found: Line = np.hypot(off[0], off[1]).min(axis=1)
-    return found
 
 
 # -- the simulator's circuit ---------------------------------------------------------------
@@ -113,6 +100,24 @@ def test_laps_under_yellow_are_left_out(raced: Played) -> None:
     yellow = replace(raced.timing, track_status=[(raced.telemetry.start_ms, 2)])
     with pytest.raises(NoLayout, match="of 0 clean laps under green none"):
         layout_from(raced.samples, yellow, "ardenmoor", 2026, AT)
+
+
+def test_every_place_of_a_race_is_on_its_outline_or_in_the_pit_lane(derived: LayoutDocument, raced: Played) -> None:
+    """On the grid, where a straight line between two samples cuts off a metre of a corner; the pit lane is 18 m aside.
+
+    On the laps driven from line to line there is no pit lane.
+    """
+    off, on_lap = [], []
+    for number, channels in raced.telemetry.cars.items():
+        known = channels["x"] != UNKNOWN
+        off.append(apart(np.array([channels["x"][known], channels["y"][known]]) / 10, outline(derived)))
+        clean = [lap.number for lap in raced.timing.laps[number] if lap.clean]
+        on_lap.append(np.isin(channels["lap"][known], clean))
+    every, whole = np.concatenate(off), np.concatenate(on_lap)
+    assert whole.sum() > 20_000
+    assert np.median(every[whole]) < 0.5
+    assert every[whole].max() < 4.0, "as far aside as they stand on the grid"
+    assert every.max() < 18.5
 
 
 # -- Monza, driven on its drawn map --------------------------------------------------------
@@ -255,6 +260,18 @@ def test_monaco_is_as_long_as_its_cars_drove_and_no_place_is_off_it(recordings: 
     slow = slow_places(lap.metres, lap.channels["speed"])
     assert len(slow) >= 7
     assert max(np.abs(corners - place).min() for place in slow) < 35
+
+
+def test_cars_of_a_practice_drive_on_one_line(practice: Played) -> None:
+    """Mexico City 2024, where nobody completed a lap: the places of three cars, on their way from the pit lane round
+    half of the circuit, are on the line of a fourth that went before."""
+    tracks = {
+        number: np.array([track.channels["x"], track.channels["y"]]) / 10
+        for number, track in practice.samples.positions.items()
+    }
+    for number in ("1", "14", "18"):
+        assert np.hypot(*np.diff(tracks[number], axis=1)).sum() > 2_000
+        assert apart(tracks[number], tracks["63"]).max() < 1.0
 
 
 def test_a_practice_in_which_nobody_drove_a_lap_gives_no_layout(practice: Played) -> None:
