@@ -35,6 +35,7 @@ from pitwall.timing.state import SessionState
 
 GZIP_LEVEL = 6
 """Of servers and of Google's front ends."""
+LAPS = 12
 
 
 class Payload(NamedTuple):
@@ -116,29 +117,19 @@ def frames_gzipped(telemetry: Telemetry) -> int:
     return len(gzip.compress(b"".join(encoded(telemetry)), GZIP_LEVEL))
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.telemetry", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--recording", type=Path, help="one with CarData and Position (default: a simulated race)")
-    parser.add_argument("--laps", type=int, default=12, help="of the simulated race (default 12, a quarter of an hour)")
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
-    if options.recording is not None:
-        require(options.recording)
-    logging.disable(logging.CRITICAL)
-    warnings.simplefilter("ignore")
-    with recorded(options.recording, lambda: quick_race(5, laps=options.laps)) as (_, path):
-        payloads, timing = read(path)
-
+def measure(path: Path, rounds: int) -> dict[str, Any]:
+    """Figures of a recording, the shortest of so many rounds. Prints them as well."""
+    payloads, timing = read(path)
     took: dict[str, float] = {}
-    took["samples"], samples = shortest(options.rounds, lambda: samples_of(payloads))
-    took["grid"], telemetry = shortest(options.rounds, lambda: on_grid(samples, timing))
-    took["compact"], exact = shortest(options.rounds, lambda: encode(telemetry, EXACT))
-    took["compactForViewer"], viewer = shortest(options.rounds, lambda: encode(telemetry, VIEWER))
-    took["compactRead"], _ = shortest(options.rounds, lambda: decode(exact))
-    took["frames"], _ = shortest(options.rounds, lambda: b"".join(encoded(telemetry)))
-    took["framesGzipped"], frames = shortest(options.rounds, lambda: frames_gzipped(telemetry))
-    took["fastf1Read"], (car_data, positions) = shortest(options.rounds, lambda: fastf1_read(payloads))
-    took["fastf1Merge"], rows = shortest(options.rounds, lambda: fastf1_merge(car_data, positions))
+    took["samples"], samples = shortest(rounds, lambda: samples_of(payloads))
+    took["grid"], telemetry = shortest(rounds, lambda: on_grid(samples, timing))
+    took["compact"], exact = shortest(rounds, lambda: encode(telemetry, EXACT))
+    took["compactForViewer"], viewer = shortest(rounds, lambda: encode(telemetry, VIEWER))
+    took["compactRead"], _ = shortest(rounds, lambda: decode(exact))
+    took["frames"], _ = shortest(rounds, lambda: b"".join(encoded(telemetry)))
+    took["framesGzipped"], frames = shortest(rounds, lambda: frames_gzipped(telemetry))
+    took["fastf1Read"], (car_data, positions) = shortest(rounds, lambda: fastf1_read(payloads))
+    took["fastf1Merge"], rows = shortest(rounds, lambda: fastf1_merge(car_data, positions))
 
     hours = telemetry.frames * telemetry.step_ms / 3_600_000
     per_hour = {name: round(seconds / hours, 2) for name, seconds in took.items()}
@@ -148,23 +139,43 @@ def main() -> int:
         print(f"{name:<18} {seconds:>8} s of processor time an hour")
     for name, size in kib_per_hour.items():
         print(f"{name:<18} {size:>8} KiB an hour")
-    result(
-        "telemetry",
-        file=path.name,
-        hours=round(hours, 3),
-        cars=len(telemetry.cars),
-        frames=telemetry.frames,
-        fastf1Rows=rows,
-        secondsPerHour=per_hour,
-        kibPerHour=kib_per_hour,
-        shareOfFrames={
+    return {
+        "file": path.name,
+        "hours": round(hours, 3),
+        "cars": len(telemetry.cars),
+        "frames": telemetry.frames,
+        "fastf1Rows": rows,
+        "secondsPerHour": per_hour,
+        "kibPerHour": kib_per_hour,
+        "shareOfFrames": {
             "compact": round(len(exact) / frames, 3),
             "compactForViewer": round(len(viewer) / frames, 3),
             "compactForViewerOfItsOwnFrames": round(len(viewer) / frames_gzipped(decode(viewer)), 3),
         },
-        timesFastF1=round((took["fastf1Read"] + took["fastf1Merge"]) / (took["samples"] + took["grid"]), 1),
+        "timesFastF1": round((took["fastf1Read"] + took["fastf1Merge"]) / (took["samples"] + took["grid"]), 1),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.telemetry", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--recording", type=Path, help="one with CarData and Position (default: a simulated race)")
+    parser.add_argument(
+        "--laps", type=int, default=LAPS, help=f"of the simulated race (default {LAPS}, a quarter hour)"
     )
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    if options.recording is not None:
+        require(options.recording)
+    result("telemetry", **of_race(options.recording, options.laps, options.rounds))
     return 0
+
+
+def of_race(recording: Path | None = None, laps: int = LAPS, rounds: int = 3) -> dict[str, Any]:
+    """Figures of a recording, else of a simulated race."""
+    logging.disable(logging.CRITICAL)
+    warnings.simplefilter("ignore")
+    with recorded(recording, lambda: quick_race(5, laps=laps)) as (_, path):
+        return measure(path, rounds)
 
 
 if __name__ == "__main__":
