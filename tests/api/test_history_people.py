@@ -1,10 +1,15 @@
-"""Drivers, constructors, circuits and standings: found by id, code and name, and paged to the end."""
+"""Drivers, constructors, circuits and standings: found by id, code and name, and paged to the end.
+
+And the commands of the documentation, which ask for all of it.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
+import os
 import re
+import subprocess
 from collections import Counter
 
 import httpx
@@ -20,6 +25,7 @@ from pitwall.history.standings import standings
 from pitwall.history.statistics import Subject, Tally
 from tests.api.conftest import Stored, got, pages, problem, problem_name
 from tests.api.history_stored import AT, YEARS, Served, told
+from tests.api.test_docs import PAST, address_of, blocks, needs_curl
 from tests.documents.examples import EXAMPLES
 from tests.history.seasons import tables
 
@@ -342,3 +348,18 @@ def test_no_code_or_name_is_of_more_drivers_than_are_looked_at(past: Served):
     [(most, drivers_alike)] = aliases.most_common(1)
     assert (most, drivers_alike) == ("taylor", 5)
     assert drivers_alike < MOST_ALIKE
+
+
+# -- the documentation -------------------------------------------------------------------------
+
+
+@needs_curl
+def test_the_commands_of_a_race_results_site_work(past: Served):
+    [commands] = blocks("sh", PAST)
+    strict = re.sub(r"^curl -s ", r"curl -s -w '\\n%{http_code} %{size_download}\\n' ", commands, flags=re.MULTILINE)
+    environment = {"API": address_of(past.fresh), "PATH": os.environ["PATH"]}
+    ran = subprocess.run(["bash", "-uc", strict], env=environment, capture_output=True, text=True, timeout=60)
+    answers = re.findall(r"^(\d{3}) (\d+)$", ran.stdout, re.MULTILINE)
+    assert len(answers) == commands.count("curl -s") > 10
+    assert {code for code, _ in answers} == {"200"}, ran.stdout
+    assert '{"items":[]}' not in ran.stdout

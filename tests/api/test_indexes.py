@@ -11,7 +11,10 @@ from pitwall.api import sessions
 
 ROOT = Path(__file__).parents[2]
 INDEXES = {
-    (index["collectionGroup"], *((field["fieldPath"], field["order"]) for field in index["fields"]))
+    (
+        index["collectionGroup"],
+        *((field["fieldPath"], field.get("order", field.get("arrayConfig"))) for field in index["fields"]),
+    )
     for index in json.loads((ROOT / "firestore.indexes.json").read_text(encoding="utf-8"))["indexes"]
 }
 
@@ -26,3 +29,8 @@ def test_whatever_sessions_are_found_by_has_an_index_in_their_order(name: str):
 )
 def test_whatever_a_series_is_found_by_has_an_index_in_its_order(collection: str, field: str):
     assert (collection, (field, "ASCENDING"), ("n", "ASCENDING")) in INDEXES
+
+
+@pytest.mark.parametrize(("collection", "field"), [("drivers", "driver"), ("constructors", "constructor")])
+def test_whoever_had_a_result_in_a_season_has_an_index_in_the_order_of_ids(collection: str, field: str):
+    assert (collection, ("seasons", "CONTAINS"), (field, "ASCENDING")) in INDEXES

@@ -17,6 +17,8 @@ from jsonschema import Draft202012Validator
 
 from pitwall.api import drivers, laps, live, seasons, series, sessions, stints
 from pitwall.api.analytics import routes as analytics
+from pitwall.api.history import circuits, constructors, races, standings
+from pitwall.api.history import drivers as careers
 from pitwall.api.shapes import Shape, minutes
 from pitwall.documents.base import Document
 from pitwall.documents.drivers import LapDocument, PitStop, Stint
@@ -44,6 +46,13 @@ LISTS = {
     "/api/sessions/9845/analytics/positionChart": analytics.POSITIONS,
     "/api/sessions/9845/analytics/pitTable": analytics.PIT_TABLE,
     "/api/seasons/2025": seasons.MEETING,
+    "/api/seasons": seasons.SEASON,
+    "/api/seasons/2025/races": races.HELD,
+    "/api/races": races.HELD,
+    "/api/drivers": careers.PROFILE,
+    "/api/constructors": constructors.CONSTRUCTOR,
+    "/api/circuits": circuits.CIRCUIT,
+    "/api/standings/drivers": standings.STANDING,
 }
 ONES = {
     "/api/sessions/current": sessions.SESSION,
@@ -51,9 +60,17 @@ ONES = {
     "/api/sessions/9845/laps/8": laps.LAP,
     "/api/sessions/9845/drivers/44": drivers.DRIVER,
     "/api/sessions/9845/live": live.TOWER,
+    "/api/races/2025-21": races.RACE,
+    "/api/drivers/hamilton": careers.PROFILE,
+    "/api/drivers/hamilton/stats": careers.STATISTICS,
+    "/api/constructors/ferrari": constructors.CONSTRUCTOR,
+    "/api/constructors/ferrari/stats": constructors.STATISTICS,
+    "/api/circuits/interlagos": circuits.MAPPED,
+    "/api/circuits/interlagos/layouts/2025": circuits.LAYOUT,
 }
 NOTHING_BUT_RESULTS = [
     "/api/sessions/9845/positions",
+    *("/api/standings/drivers", "/api/drivers/hamilton/stats", "/api/constructors/ferrari/stats"),
     *(f"/api/sessions/9845/analytics/{name}" for name in ("pace", "sectors", "gaps", "positionChart")),
 ]
 
@@ -173,6 +190,7 @@ def test_a_text_says_the_milliseconds(milliseconds: int):
 RESULTS = {
     *("position", "gapToLeaderMs", "gapToLeaderTime", "intervalMs", "lapsDown", "intervalLaps"),
     *("bestLapMs", "bestLap", "bestLapTime", "bestByPart", "cutOffMs", "cutOffTime", "grid"),
+    *("winners", "leadingDrivers", "leadingConstructors", "statistics"),
     *("lastLapBest", "sector1Best", "sector2Best", "sector3Best", "retired", "stopped", "knockedOut", "inDropZone"),
 }
 

@@ -6,7 +6,6 @@ A race is a round of a season: its id is `{year}-{round}`. Where its session is,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Annotated, Any, NamedTuple
 
 from flask import Blueprint
@@ -25,11 +24,12 @@ from pitwall.documents import paths
 from pitwall.documents.base import Fields
 from pitwall.documents.history import ResultDocument, SeasonRace
 from pitwall.documents.schedule import ScheduledSession
+from pitwall.pipeline.database import Comparison
 
 routes = Blueprint("races", __name__)
 
-SEASONS_AT_ONCE = 4
-"""Seasons read together: a page of 50 races is two or three of today's."""
+RACES_A_SEASON = 20
+"""About, to read no more seasons than a page needs."""
 MOST_RESULTS = 200
 """More than any race has had cars and drivers who shared them."""
 MOST_SKIPPED = 100_000
@@ -102,19 +102,12 @@ def listed() -> Answer:
     after = lists.after_place(given, this_list, tuple[pages.Number, pages.Number])
     if after is not None and "offset" in given:
         raise BadRequest("offset", "Parameters 'offset' and 'cursor' cannot be given together.")
-    read: list[Stored] = []
     wanted = offset + limit + 1
-    found: list[tuple[tuple[int, int], dict[str, Any]]] = []
-    for document in _seasons(reads.current(), season, after):
-        read.append(document)
-        found.extend(
-            (place, race)
-            for race in sorted(document.fields["races"], key=_round, reverse=True)
-            for place in [(document.fields["year"], race["round"])]
-            if after is None or place < after
-        )
-        if len(found) >= wanted:
-            break
+    if season is None:
+        read = _newest(reads.current(), after, wanted)
+    else:
+        read = list(filter(None, reads.current().get(paths.season(season))))
+    found = _races(read, after)
     shown = found[offset : offset + limit]
     return lists.answer(
         lambda: (_held(year, race) for (year, _), race in shown),
@@ -238,22 +231,32 @@ def _existing(season: int) -> Stored:
     return found
 
 
-def _seasons(reading: Reads, season: int | None, after: tuple[int, int] | None) -> Iterator[Stored]:
-    """The seasons with races, newest first, from that of the place `after`; or one."""
-    if season is not None:
-        [found] = reading.get(paths.season(season))
-        if found is not None:
-            yield found
-        return
-    last = after[0] if after is not None else parameters.LAST_YEAR
+Place = tuple[int, int]
+"""Season and round."""
+
+
+def _newest(reading: Reads, after: Place | None, wanted: int) -> list[Stored]:
+    """The newest seasons that have so many races after a place, or all that there are."""
+    read: list[Stored] = []
+    last = parameters.LAST_YEAR if after is None else after[0]
     while True:
-        batch = reading.query(
-            paths.SEASONS, where=[("year", "<=", last)], order_by="year", descending=True, limit=SEASONS_AT_ONCE
-        )
-        yield from batch
-        if len(batch) < SEASONS_AT_ONCE:
-            return
-        last = batch[-1].fields["year"] - 1
+        limit = (wanted - len(_races(read, after))) // RACES_A_SEASON + 1
+        before: list[tuple[str, Comparison, Any]] = [("year", "<=", last)]
+        newest = reading.query(paths.SEASONS, where=before, order_by="year", descending=True, limit=limit)
+        read += newest
+        if len(newest) < limit or len(_races(read, after)) >= wanted:
+            return read
+        last = newest[-1].fields["year"] - 1
+
+
+def _races(seasons: list[Stored], after: Place | None) -> list[tuple[Place, dict[str, Any]]]:
+    """The races of seasons that come after a place, newest first."""
+    races = [
+        ((season.fields["year"], race["round"]), race)
+        for season in seasons
+        for race in sorted(season.fields["races"], key=_round, reverse=True)
+    ]
+    return [(place, race) for place, race in races if after is None or place < after]
 
 
 def _round(race: dict[str, Any]) -> int:
