@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from local.web import FrozenWeb
 from pitwall.documents.history import CircuitDocument
@@ -67,8 +68,18 @@ def test_circuits_of_a_season_are_stored_with_their_keys(web: FrozenWeb, monza: 
 def test_a_season_without_keys_takes_none_away() -> None:
     circuit = Circuit("monza", "Monza", Location(45.6, 9.3, "Monza", "Italy"))
     before = circuits.circuit_document(circuit, "39", AT)
-    made = circuits.documents(1979, [circuit], {}, {}, AT, {"monza": before})
+    made = circuits.documents(1979, [circuit], {}, {}, AT, {"circuits/monza": before})
     assert made == {"circuits/monza": before}
+
+
+def test_where_sectors_end_on_a_map_stays(monza: CircuitMap) -> None:
+    circuit = Circuit("monza", "Monza", Location(45.6, 9.3, "Monza", "Italy"))
+    path = "circuits/monza/layouts/2020"
+    timed = replace(circuits.layout_of(monza, "monza", 2020, AT), sector_ends=[1_800.0, 3_900.0])
+    assert circuits.documents(2020, [circuit], {}, {"monza": monza}, AT, {path: timed})[path] == timed
+    derived = replace(timed, source="positions", x=timed.x[1:], y=timed.y[1:])
+    drawn = circuits.documents(2020, [circuit], {}, {"monza": monza}, AT, {path: derived})[path]
+    assert drawn == circuits.layout_of(monza, "monza", 2020, AT)
 
 
 def test_what_is_not_said_of_a_circuit_is_absent() -> None:

@@ -13,6 +13,7 @@ from math import dist
 from types import MappingProxyType
 
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from pitwall.documents import paths
 from pitwall.documents.base import Document
@@ -31,19 +32,26 @@ def documents(
     keys: Keys,
     maps: Mapping[str, CircuitMap],
     at: datetime,
-    before: Mapping[str, CircuitDocument] = MappingProxyType({}),
+    before: Mapping[str, Document] = MappingProxyType({}),
 ) -> dict[str, Document]:
-    """The circuits of a season and those of their layouts that were drawn, by path.
+    """The circuits of a season and those of their layouts that were drawn, by path. maps: by the circuit's id.
 
-    maps, before: by the circuit's id; before: what is stored of them, whose keys stay where this season tells none.
+    before: what is stored at these paths. Of it stay keys that this season does not tell, and where sectors end.
     """
     made: dict[str, Document] = {}
     for circuit in circuits:
         id_ = circuit.circuit_id
-        key = keys.get(id_) or (before[id_].key if id_ in before else UNSET)
-        made[paths.circuit(id_)] = circuit_document(circuit, key, at)
+        path = paths.circuit(id_)
+        known = before.get(path)
+        key = keys.get(id_) or (known.key if isinstance(known, CircuitDocument) else UNSET)
+        made[path] = circuit_document(circuit, key, at)
         if id_ in maps:
-            made[paths.layout(id_, year)] = layout_of(maps[id_], id_, year, at)
+            path = paths.layout(id_, year)
+            known = before.get(path)
+            layout = layout_of(maps[id_], id_, year, at)
+            if isinstance(known, LayoutDocument) and (known.x, known.y) == (layout.x, layout.y):
+                layout = replace(layout, sector_ends=known.sector_ends)
+            made[path] = layout
     return made
 
 

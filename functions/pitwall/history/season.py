@@ -26,8 +26,9 @@ from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar
 from msgspec import UNSET, Struct, UnsetType, structs, to_builtins
 
 from pitwall.documents import paths
+from pitwall.documents.base import Document
 from pitwall.documents.encoding import InvalidDocument, from_fields, to_fields
-from pitwall.documents.history import CircuitDocument, ContributionDocument
+from pitwall.documents.history import ContributionDocument
 from pitwall.documents.schedule import EventDocument, ScheduledSession
 from pitwall.history import circuits, official
 from pitwall.history.aggregates import count
@@ -620,15 +621,15 @@ class Filling:
                 maps = circuits.drawn(self.web.maps, self._year, {id_: keys[id_]}) if id_ in keys else {}
             except SourceError as error:
                 entry.state, entry.error, entry.passing = "failed", str(error), True
-            path = paths.circuit(id_)
-            stored = RETRIES(partial(self.database.read, [path]))[path].fields
-            try:
-                before = {id_: from_fields(path, stored)} if stored is not None else {}
-            except InvalidDocument as error:
-                before = {}
-                entry.repaired.append(str(error))
-            known = {name: one for name, one in before.items() if isinstance(one, CircuitDocument)}
-            entry.written = self._marks.store(circuits.documents(self._year, [circuit], keys, maps, self._now, known))
+            wanted = [paths.circuit(id_), paths.layout(id_, self._year)]
+            before: dict[str, Document] = {}
+            for path, stored in RETRIES(partial(self.database.read, wanted)).items():
+                try:
+                    if stored.fields is not None:
+                        before[path] = from_fields(path, stored.fields)
+                except InvalidDocument as error:
+                    entry.repaired.append(str(error))
+            entry.written = self._marks.store(circuits.documents(self._year, [circuit], keys, maps, self._now, before))
             if entry.state != "failed":
                 self._marks.set(f"circuit/{id_}", made_of)
                 entry.state = "done" if entry.written else "same"
