@@ -11,6 +11,7 @@ from typing import Any
 
 from google.cloud import firestore as firestore_api
 
+from pitwall.documents import paths
 from pitwall.history.backfill import main
 from pitwall.history.circuit_maps import CircuitMaps
 from pitwall.history.jolpica import Jolpica
@@ -56,13 +57,9 @@ class Ran:
 
 def everything(client: firestore_api.Client) -> Documents:
     """Every document there is, by path."""
-
-    def below(collections: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-        for collection in collections:
-            for reference in collection.list_documents():
-                snapshot = reference.get()
-                if snapshot.exists:
-                    yield reference.path, snapshot.to_dict() or {}
-                yield from below(reference.collections())
-
-    return dict(below(client.collections()))
+    named = {kind.template.split("/")[-2] for kind in paths.KINDS} | {paths.backfill(2023).partition("/")[0], "leases"}
+    return {
+        snapshot.reference.path: snapshot.to_dict() or {}
+        for name in sorted(named)
+        for snapshot in client.collection_group(name).stream()
+    }

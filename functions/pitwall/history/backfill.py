@@ -143,7 +143,7 @@ class Run:
     def summary(self) -> dict[str, Any]:
         """The run in figures. peakMiB: of the process. requests: to servers, without FastF1's own."""
         return {
-            "entries": dict(Counter(entry.state for entry in self.entries)),
+            "states": dict(Counter(entry.state for entry in self.entries)),
             "documents": sum(entry.written for entry in self.entries),
             "repaired": sum(len(entry.repaired) for entry in self.entries),
             "refused": sum(len(entry.refused) for entry in self.entries),
@@ -277,7 +277,7 @@ def main(argv: Sequence[str] | None = None, opening: Opening = web_of, **filling
     finally:
         summary = run.summary()
         database.close()
-    counts = ", ".join(f"{count} {state}" for state, count in summary["entries"].items())
+    counts = ", ".join(f"{count} {state}" for state, count in summary["states"].items())
     shown.say(
         f"{counts or 'nothing done'}; {summary['firestoreReads']} read, {summary['firestoreWrites']} written, "
         f"{summary['firestoreDeletes']} deleted, {summary['requests']} requests, {summary['peakMiB']} MiB at most"

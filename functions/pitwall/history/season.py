@@ -386,7 +386,7 @@ class Filling:
     def _timing(self, entry: Entry, event: EventDocument, session: ScheduledSession) -> bool:
         """What F1's archive has of a session; False if somebody else is at it."""
         archive = self.web.archive
-        if self._year < FIRST_TIMED or (not self.again and self._is_final(entry.key)):
+        if self._year < FIRST_TIMED or (not self.again and self._is_timed(entry.key)):
             return True
         if archive is None or isinstance(session.archive_path, UnsetType):
             entry.state = "missing"
@@ -460,7 +460,7 @@ class Filling:
         race = self._season.of(self._season.results, round_)
         sprint = self._season.of(self._season.sprints, round_)
         qualifying = self._season.of(self._season.qualifying, round_)
-        timed = self._is_final(key)
+        timed = self._is_timed(key)
         part, made_of = f"results/{key}", ""
         listed: Sequence[Any] = ()
         if session.name == official.RACE and race is not None:
@@ -535,8 +535,9 @@ class Filling:
         lines = (RETRIES(lambda: self.database.read([path]))[path].fields or {}).get("lines", {})
         return {number: line["tla"] for number, line in lines.items() if "tla" in line}
 
-    def _is_final(self, key: str) -> bool:
-        return self._known.get(key, {}).get("final") is True
+    def _is_timed(self, key: str) -> bool:
+        """Whether F1's archive has confirmed a session."""
+        return self._year >= FIRST_TIMED and self._known.get(key, {}).get("final") is True
 
     # -- the season --------------------------------------------------------------------------
 
@@ -553,7 +554,7 @@ class Filling:
         for one in official.rounds(self._season, {}, {}):
             key = keys.get(one.number, "")
             asked = [told is not None for told in self._season]
-            has_laps = self._is_final(key) or self._marks.has(f"laps/{key}")
+            has_laps = self._is_timed(key) or self._marks.has(f"laps/{key}")
             names = official.known(race for race in races if race.round == one.number)
             drivers, teams, listed = names.drivers, names.constructors, names.races[one.year, one.number]
             made_of = digest(to_builtins(one), drivers, teams, listed, asked, has_laps)

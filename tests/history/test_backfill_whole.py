@@ -1,0 +1,246 @@
+"""Whole weekends filled in from the frozen web: equal to what Jolpica, FastF1 and others' tables have of them."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from google.cloud import firestore as firestore_api
+
+from bench.accuracy import FIELDS, compare
+from local.emulators import Emulator
+from local.web import FrozenWeb
+from pitwall.documents import paths
+from pitwall.history.fastf1_web import fastf1_from
+from pitwall.history.official import milliseconds
+from pitwall.settings import Settings
+from tests.conftest import SHARED
+from tests.history.backfilling import Documents, Ran, everything
+from tests.history.frozen import WEB, needs_web
+from tests.history.webs import fastf1_asks_at_once
+
+pytestmark = [pytest.mark.whole, needs_web]
+
+LAPS = SHARED / "reference" / "laps" / "2018-baku-race.csv"
+
+
+@dataclass
+class Filled:
+    """first, second: what two runs told. asked: requests of the second. documents: by path. web: as settings."""
+
+    first: Ran
+    second: Ran
+    asked: int
+    documents: Documents
+    web: dict[str, str]
+
+    def below(self, collection: str) -> Documents:
+        """Documents of a collection, by id."""
+        return {
+            path.rpartition("/")[2]: fields
+            for path, fields in self.documents.items()
+            if path.rpartition("/")[0] == collection
+        }
+
+
+def filled(emulator: Emulator, folder: Path, *words: str) -> Iterator[Filled]:
+    with FrozenWeb(WEB) as web, pytest.MonkeyPatch.context() as patch:
+        fastf1_asks_at_once(patch)
+        project = f"test-{folder.name}"
+        patch.setenv("GOOGLE_CLOUD_PROJECT", project)
+        patch.setenv(emulator.variable, emulator.value)
+        for name, url in web.settings.items():
+            patch.setenv(f"PITWALL_{name.upper()}", url)
+        first = Ran(folder, *words)
+        before = len(web.asked)
+        second = Ran(folder, *words)
+        client = firestore_api.Client(project=project)
+        yield Filled(first, second, len(web.asked) - before, everything(client), web.settings)
+        client.close()
+
+
+@pytest.fixture(scope="module")
+def race_of_2018(firestore_emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
+    folder = tmp_path_factory.mktemp("baku-2018")
+    yield from filled(firestore_emulator, folder, "--season", "2018", "--round", "4", "--session", "R")
+
+
+@pytest.fixture(scope="module")
+def weekend_of_2023(firestore_emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
+    yield from filled(firestore_emulator, tmp_path_factory.mktemp("baku-2023"), "--season", "2023", "--round", "4")
+
+
+def frozen(path: str, key: str) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = orjson.loads((WEB / "jolpica" / path).read_bytes())["MRData"]["RaceTable"]["Races"][
+        0
+    ][key]
+    return listed
+
+
+def as_jolpica_has_it(result: dict[str, Any]) -> dict[str, Any]:
+    """A frozen result of a race, as it is to be stored."""
+    fastest, finish, text = result.get("FastestLap"), result.get("Time"), result["positionText"]
+    return {
+        "racingNumber": result["number"],
+        "driver": result["Driver"]["driverId"],
+        "constructor": result["Constructor"]["constructorId"],
+        "order": int(result["position"]),
+        "position": int(text) if text.isdecimal() else None,
+        "positionText": text,
+        "points": float(result["points"]),
+        "grid": int(result["grid"]),
+        "laps": int(result["laps"]),
+        "status": result["status"],
+        "timeMs": int(finish["millis"]) if finish else None,
+        "fastestLapMs": milliseconds(fastest["Time"]["time"]) if fastest else None,
+    }
+
+
+def stored_results(documents: Documents) -> list[dict[str, Any]]:
+    names = ("racingNumber", "driver", "constructor", "order", "position", "positionText", "points", "grid")
+    return sorted(
+        (
+            {name: fields.get(name) for name in (*names, "laps", "status", "timeMs")}
+            | {"fastestLapMs": fields.get("fastestLap", {}).get("lapTimeMs")}
+            for fields in documents.values()
+        ),
+        key=lambda result: result["order"],
+    )
+
+
+# -- the race of 2018 ------------------------------------------------------------------------
+
+
+def test_results_points_and_grid_of_the_race_are_jolpicas(race_of_2018: Filled):
+    assert race_of_2018.first.code == 0
+    stored = stored_results(race_of_2018.below("sessions/5090/results"))
+    assert stored == [as_jolpica_has_it(result) for result in frozen("2018/4/results.json", "Results")]
+
+
+def test_the_race_is_found_by_season_and_round(race_of_2018: Filled):
+    event = race_of_2018.documents[paths.event(2018, "4")]
+    (key,) = [session["sessionKey"] for session in event["sessions"] if session["name"] == "Race"]
+    session = race_of_2018.documents[paths.session(key)]
+    assert (key, session["final"], session["round"], session["year"]) == ("5090", True, 4, 2018)
+
+
+def test_laps_of_the_race_are_as_exact_as_bench_accuracy_says(race_of_2018: Filled):
+    summary, _ = compare(SHARED / "recordings" / "f1" / "2018-baku-race", LAPS)
+    with LAPS.open() as lines:
+        rows = {(row["driver"], int(row["lap"])): row for row in csv.DictReader(lines)}
+    stored = {
+        (number, lap["lap"]): car
+        for lap in race_of_2018.below("sessions/5090/laps").values()
+        for number, car in lap["drivers"].items()
+    }
+    assert stored.keys() == rows.keys()
+    counted = {name: Counter[str]() for name in summary["fields"]}
+    for key, row in rows.items():
+        for name, counts in counted.items():
+            theirs = FIELDS[name].reference(row[FIELDS[name].column])
+            ours = stored[key].get(name, False if name in ("pitIn", "pitOut", "deleted") else None)
+            kind = "equal" if theirs == ours else "onlyPitWall" if theirs is None else "onlyReference"
+            counts["different" if kind == "onlyReference" and ours is not None else kind] += 1
+    assert {
+        name: {kind: counts[kind] for kind in summary["fields"][name]} for name, counts in counted.items()
+    } == summary["fields"]
+
+
+def test_laps_led_are_counted_from_the_laps(race_of_2018: Filled):
+    drivers = {result["number"]: result["Driver"]["driverId"] for result in frozen("2018/4/results.json", "Results")}
+    with LAPS.open() as lines:
+        first = Counter(drivers[row["driver"]] for row in csv.DictReader(lines) if row["position"] == "1.0")
+    assert race_of_2018.documents["contributions/2018-4"]["lapsLed"] == first
+    assert race_of_2018.documents[paths.profile("vettel")]["statistics"]["lapsLed"] == first["vettel"] == 30
+
+
+def test_the_rest_of_the_race_is_there(race_of_2018: Filled):
+    counts = Counter(path.split("/")[2] for path in race_of_2018.documents if path.startswith("sessions/5090/"))
+    assert counts == {
+        "raceControl": 109,
+        "laps": 51,
+        "trackStatus": 22,
+        "drivers": 20,
+        "results": 20,
+        "sessionStatus": 5,
+        "live": 3,
+    }
+    standings = race_of_2018.documents[paths.standings(2018, "drivers")]["rounds"][0]["lines"][0]
+    assert (standings["id"], standings["points"]) == ("hamilton", 25.0)
+    assert race_of_2018.documents["circuits/baku"]["key"] == "144"
+
+
+@pytest.mark.parametrize("which", ["race_of_2018", "weekend_of_2023"])
+def test_a_second_run_reads_little_and_writes_nothing(which: str, request: pytest.FixtureRequest):
+    run: Filled = request.getfixturevalue(which)
+    first, second = run.first.report, run.second.report
+    assert (second["firestoreWrites"], second["firestoreDeletes"], second["documents"]) == (0, 0, 0)
+    events = len(run.below(f"seasons/{second['wanted']['season']}/events"))
+    # The calendar is listed and read; then the season's marks, the schedule, and each session of the round.
+    assert second["firestoreReads"] <= 2 * events + 2 + 5 + 1 < first["firestoreReads"] / 5
+    assert run.asked <= (3 if which == "race_of_2018" else 12)
+
+
+# -- the weekend of 2023 ---------------------------------------------------------------------
+
+
+def test_results_points_and_grid_of_the_sprint_are_jolpicas(weekend_of_2023: Filled):
+    stored = stored_results(weekend_of_2023.below("sessions/9069/results"))
+    assert stored == [as_jolpica_has_it(result) for result in frozen("2023/4/sprint.json", "SprintResults")]
+
+
+def test_results_of_qualifying_are_jolpicas(weekend_of_2023: Filled):
+    stored = weekend_of_2023.below("sessions/9064/results").values()
+    assert {
+        (fields["racingNumber"], fields["driver"], fields["position"], *(fields.get(f"q{n}Ms") for n in (1, 2, 3)))
+        for fields in stored
+    } == {
+        (
+            result["number"],
+            result["Driver"]["driverId"],
+            int(result["position"]),
+            *(milliseconds(result.get(f"Q{n}", "")) for n in (1, 2, 3)),
+        )
+        for result in frozen("2023/4/qualifying.json", "QualifyingResults")
+    }
+
+
+def test_results_of_the_sprint_shootout_are_fastf1s(weekend_of_2023: Filled, monkeypatch: pytest.MonkeyPatch):
+    """Jolpica has none of it: FastF1 works them out of the same feed."""
+    fastf1_asks_at_once(monkeypatch)
+    with fastf1_from(Settings(project="none", **weekend_of_2023.web)) as fastf1:
+        theirs = fastf1.load(2023, 4, "SS").session.results
+
+    def ms(value: Any) -> int | None:
+        return None if value != value else round(value.total_seconds() * 1000)
+
+    stored = weekend_of_2023.below("sessions/9278/results")
+    assert {n: [fields.get(f"q{part}Ms") for part in (1, 2, 3)] for n, fields in stored.items()} == {
+        number: [ms(row[part]) for part in ("Q1", "Q2", "Q3")] for number, row in theirs.iterrows()
+    }
+    assert {n: fields["code"] for n, fields in stored.items()} == dict(theirs["Abbreviation"])
+    places = {number: row["Position"] for number, row in theirs.iterrows() if row["Position"] == row["Position"]}
+    assert {n: float(fields["position"]) for n, fields in stored.items() if n in places} == places
+
+
+def test_what_is_not_there_is_told_and_keeps_nothing_from_being_done(weekend_of_2023: Filled):
+    assert weekend_of_2023.first.code == 1
+    states = weekend_of_2023.first.states()
+    assert {session: state for session, state in states.items() if state == "missing"} == {
+        "results": "missing",
+        "Practice 1": "missing",
+        "Race": "missing",
+    }
+    assert "404" in weekend_of_2023.first.of("Race")["error"]
+    for key in ("9064", "9278", "9069"):
+        assert weekend_of_2023.documents[paths.session(key)]["final"] is True
+    race = weekend_of_2023.documents[paths.session("9070")]
+    assert (race["final"], race["name"], race["round"]) == (False, "Race", 4)
+    sprint = weekend_of_2023.documents["contributions/2023-4"]
+    assert (len(sprint["sprint"]), sprint["results"]) == (20, [])
