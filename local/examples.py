@@ -1,8 +1,9 @@
-"""Takes the examples of the OpenAPI document from a replay: `python -m local.examples`, which `make examples` runs.
+"""Takes the examples of the OpenAPI document from a replay: `python -m local.examples`, as `make examples` does.
 
 A simulated race is played through the whole stack; then every route of the served document is asked over HTTP, and
 what it answers is kept, cut to its first items. Accounts are those of Firebase Authentication's emulator. What no
-replay has, the calendar, is stored beside it.
+replay has, the calendar and the past, is stored beside it: a made-up season of the same drivers. With a pattern only
+the routes that match are asked, and what the file has of others stays.
 """
 
 from __future__ import annotations
@@ -10,22 +11,27 @@ from __future__ import annotations
 import os
 import re
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 import orjson
+from msgspec import UNSET
 
-from local import auth_emulator
+from local import auth_emulator, made_up_season
 from local.commands import simulated
 from local.processes import Processes
 from local.replay import Replay
 from local.stack import Stack
 from pitwall.api import openapi
+from pitwall.api.description import JSON
+from pitwall.api.jobs import EVENTS
 from pitwall.documents import paths
 from pitwall.documents.encoding import to_fields
 from pitwall.documents.schedule import EventDocument, ScheduledSession
+from pitwall.pipeline.database import Database
 from pitwall.settings import LOCAL_PROJECT
 
 ITEMS = 2
@@ -39,23 +45,32 @@ _BODIES: dict[str, Any] = {
     "PATCH /api/me": {"displayName": "Sam", "favouriteDrivers": ["44", "VER"], "notifications": {"results": True}},
     "PATCH /api/users/{uid}/role": {"role": "viewer"},
     "POST /api/keys": {"name": "a bot"},
+    "POST /api/jobs": {"kind": "backfill", "season": 2018, "round": 4},
 }
 """What routes are sent, in the order in which they have to come; every other one follows."""
 
-_LAST = ("DELETE /api/keys/{id}", "PATCH /api/users/{uid}/role", "DELETE /api/me")
+_MAKES = {"POST /api/keys": "/keys/", "POST /api/jobs": "/jobs/"}
+"""Routes that make what others are about, and what the paths of those have in them."""
+
+_LAST = ("POST /api/jobs/{id}/cancel", "DELETE /api/keys/{id}", "PATCH /api/users/{uid}/role", "DELETE /api/me")
+CSV = "text/csv"
+_FORMATS = {CSV: "csv", EVENTS: "events"}
+_OF_WHAT_RUNS = ("POST /api/sessions/{id}/telemetry/{racingNumber}",)
+"""Routes that have no answer for a session that is over."""
 _OF_NO_USE = re.compile(r"/api/(docs|redoc|openapi\.json)")
+_OF_THE_PAST = re.compile(r" /api/(races|drivers|constructors|circuits|standings)\b")
 _HIDDEN = "x" * 43
 
 
-def main() -> None:
-    """Writes functions/pitwall/api/examples.json."""
+def main(wanted: str = "") -> None:
+    """Writes functions/pitwall/api/examples.json. wanted: pattern of the routes to ask; all without."""
     with ExitStack() as using:
         emulator = auth_emulator.start_auth(using.enter_context(Processes()), LOCAL_PROJECT)
         os.environ[emulator.variable] = emulator.value
-        Replay(simulated(1), stay=lambda stack, _: _write(stack, f"http://{emulator.address}")).run()
+        Replay(simulated(1), stay=lambda stack, _: _write(stack, f"http://{emulator.address}", wanted)).run()
 
 
-def _write(stack: Stack, auth: str) -> None:
+def _write(stack: Stack, auth: str, wanted: str) -> None:
     calendar = _store_calendar(stack)
     with httpx.Client(base_url=stack.api_url.removesuffix("/api"), trust_env=False, timeout=30) as api:
         uid, token = _admin(auth)
@@ -64,13 +79,28 @@ def _write(stack: Stack, auth: str) -> None:
         drivers = api.get(f"/api/sessions/{current['sessionKey']}/drivers").raise_for_status().json()
         winner = drivers["items"][0]["racingNumber"]
         given = {"id": current["sessionKey"], "lap": 5, "driverId": winner, "year": calendar, "uid": uid}
-        examples, key = {}, ""
-        routes = _routes(api.get("/api/openapi.json").raise_for_status().json())
+        given["racingNumber"] = winner
+        season = _store_season(current["sessionKey"])
+        past = {
+            **given,
+            "raceId": season.race,
+            "driverId": season.driver,
+            "constructorId": season.constructor,
+            "circuitId": season.circuit,
+        }
+        examples: dict[str, Any] = orjson.loads(openapi.EXAMPLES.read_bytes()) if wanted else {}
+        ids: dict[str, str] = {}
+        served = _routes(api.get("/api/openapi.json").raise_for_status().json())
+        routes = {route: told for route, told in served.items() if re.search(wanted, route)}
         for route in sorted(routes, key=lambda route: (_turn(route), route)):
-            shown = _example(api, route, routes[route], {**given, "id": key} if "/keys/" in route else given)
+            with _running(stack, given["id"]) if route in _OF_WHAT_RUNS else nullcontext():
+                to = past if _OF_THE_PAST.search(route) else given
+                made = next((id_ for part, id_ in ids.items() if part in route), given["id"])
+                shown = _example(api, route, routes[route], {**to, "id": made})
+            if route in _MAKES:
+                ids[_MAKES[route]] = shown[JSON]["id"]
             if route == "POST /api/keys":
-                key = shown["application/json"]["id"]
-                shown["application/json"]["key"] = "pitwall_" + _HIDDEN
+                shown[JSON]["key"] = "pitwall_" + _HIDDEN
             if shown:
                 examples[route] = shown
     openapi.EXAMPLES.write_bytes(orjson.dumps(examples, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n")
@@ -104,10 +134,12 @@ def _example(api: httpx.Client, route: str, content_types: list[str], given: dic
     path = re.sub(r"{(\w+)}", lambda variable: str(given[variable[1]]), template)
     shown = {}
     for content_type in dict.fromkeys(content_types or [""]):
-        query = {"format": "csv"} if content_type == "text/csv" else {}
+        query = {"format": _FORMATS[content_type]} if content_type in _FORMATS else {}
         answer = api.request(method, path, params=query, json=_BODIES.get(route))
         answer.raise_for_status()
-        if content_type == "text/csv":
+        if content_type == EVENTS:
+            shown[content_type] = answer.text
+        elif content_type == CSV:
             shown[content_type] = "".join(answer.text.splitlines(keepends=True)[: ITEMS + 1])
         elif content_type:
             shown[content_type] = _cut(answer.json())
@@ -123,9 +155,29 @@ def _cut(value: Any) -> Any:
     return value
 
 
+@contextmanager
+def _running(stack: Stack, key: str) -> Iterator[None]:
+    """With the session that was played stored as if it still ran."""
+    database = stack.firestore()
+    session, feed = database.document(paths.session(key)), database.document(paths.live(key, "feed"))
+    before = session.get(["status"]).to_dict(), feed.get(["state"]).to_dict()
+    session.update({"status": "Started"})
+    feed.update({"state": "live"})
+    yield
+    session.update(before[0])
+    feed.update(before[1])
+
+
+def _store_season(key: str) -> made_up_season.Stored:
+    """Stores a made-up season around the session that was played."""
+    with closing(Database(LOCAL_PROJECT)) as database:
+        return made_up_season.store_season(database, key)
+
+
 def _store_calendar(stack: Stack) -> int:
     """Stores the meeting of the session that was played as a calendar; its year."""
-    [played] = [found.to_dict() for found in stack.firestore().collection(paths.SESSIONS).limit(1).stream()]
+    [found] = stack.firestore().collection(paths.SESSIONS).limit(1).stream()
+    played = found.to_dict()
     at, start, end = (datetime.fromisoformat(played[key].isoformat()) for key in ("at", "startDate", "endDate"))
     name = played["meeting"]["name"]
     event = EventDocument(
@@ -133,14 +185,15 @@ def _store_calendar(stack: Stack) -> int:
         v=1,
         written_at=at,
         year=start.year,
-        round=1,
+        round=played["round"],
         name=name,
         start_date=start - timedelta(days=2),
         end_date=end,
         sessions=[
             ScheduledSession(
                 year=start.year,
-                round=1,
+                session_key=found.id if kind == "Race" else UNSET,
+                round=played["round"],
                 meeting=name,
                 type=kind,
                 name=session,
@@ -153,7 +206,7 @@ def _store_calendar(stack: Stack) -> int:
             )
         ],
     )
-    stack.firestore().document(paths.event(start.year, "1")).set(to_fields(event))
+    stack.firestore().document(paths.event(start.year, str(played["round"]))).set(to_fields(event))
     return int(start.year)
 
 
@@ -171,4 +224,4 @@ def _admin(auth: str) -> tuple[str, str]:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:2])
