@@ -6,15 +6,18 @@ import csv
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 from google.cloud import firestore as firestore_api
+from google.cloud import storage as storage_api
 
 from bench.accuracy import FIELDS, compare
 from local.emulators import Emulator
+from local.simulator import for_minutes, write_recording
 from local.web import FrozenWeb
 from pitwall.documents import paths
 from pitwall.history.fastf1_web import fastf1_from
@@ -27,6 +30,31 @@ from tests.history.webs import fastf1_asks_at_once
 
 pytestmark = [pytest.mark.whole, needs_web]
 
+ARDENMOOR = {
+    "Races": [
+        {
+            "season": "2026",
+            "round": "12",
+            "raceName": "Ardenmoor Grand Prix",
+            "date": "2026-07-12",
+            "Circuit": {
+                "circuitId": "ardenmoor",
+                "circuitName": "Ardenmoor",
+                "Location": {"lat": "0", "long": "0", "locality": "Ardenmoor", "country": "Ardenmoor"},
+            },
+            "Results": [
+                {
+                    "position": "1",
+                    "positionText": "1",
+                    "points": "25",
+                    "Driver": {"driverId": "nobody", "givenName": "No", "familyName": "Body"},
+                    "Constructor": {"constructorId": "none", "name": "None"},
+                }
+            ],
+        }
+    ]
+}
+"""What Jolpica would say of the simulated race, which knows circuits by name."""
 LAPS = SHARED / "reference" / "laps" / "2018-baku-race.csv"
 
 
@@ -244,3 +272,34 @@ def test_what_is_not_there_is_told_and_keeps_nothing_from_being_done(weekend_of_
     assert (race["final"], race["name"], race["round"]) == (False, "Race", 4)
     sprint = weekend_of_2023.documents["contributions/2023-4"]
     assert (len(sprint["sprint"]), sprint["results"]) == (20, [])
+
+
+# -- telemetry -------------------------------------------------------------------------------
+
+
+def test_telemetry_of_a_race_is_stored_with_the_layout_it_shows_and_only_once(
+    firestore: firestore_api.Client,
+    storage: storage_api.Client,
+    project: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    storage.create_bucket(f"{project}-telemetry")
+    recording = tmp_path / "race.txt.gz"
+    write_recording(for_minutes(4, 5), recording)
+    results = tmp_path / "jolpica/2026/results.json"
+    results.parent.mkdir(parents=True)
+    results.write_bytes(orjson.dumps({"MRData": {"limit": "1", "offset": "0", "total": "1", "RaceTable": ARDENMOOR}}))
+    with FrozenWeb(tmp_path) as web:
+        web.add(recording)
+        monkeypatch.setenv("PITWALL_HISTORY", "f1")
+        for name, url in web.settings.items():
+            monkeypatch.setenv(f"PITWALL_{name.upper()}", url)
+        words = ("--season", "2026", "--session", "R", "--telemetry")
+        later = datetime(2027, 1, 1, tzinfo=UTC)
+        first, second = Ran(tmp_path, *words, now=later), Ran(tmp_path, *words, now=later)
+    assert first.of("Race, telemetry")["state"] == "done"
+    assert first.of("Race, telemetry")["objects"] > 3
+    assert (second.of("Race, telemetry")["state"], second.report["firestoreWrites"]) == ("skipped", 0)
+    layout = firestore.document("circuits/ardenmoor/layouts/2026").get().to_dict() or {}
+    assert (layout["source"], len(layout["sectorEnds"])) == ("positions", 2)

@@ -48,7 +48,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """What a job is asked for.
 
     season: 2023, or several as 1950-1999. round, or from and to: of each season. session: R, S, Q, SQ, FP1 or a name.
-    telemetry: of the races, too. again: what was filled in before is compared once more.
+    telemetry: of the sessions, too. again: what was filled in before is compared once more.
     """
 
     season: int | str
@@ -109,7 +109,6 @@ class Run:
     def run(self, wanted: Wanted, opening: Opening, cache: Path | None) -> None:
         """Raises BadRequest, NoSource, SourceError, Unavailable, and what the listener raises."""
         choices = wanted.choices(datetime.now(UTC).year)
-        parts = len(choices) * (2 if wanted.telemetry else 1)
         self._database.operations()
         with opening(self._settings, cache) as web:
             try:
@@ -119,8 +118,9 @@ class Run:
                         self._database,
                         web,
                         choice,
-                        _Part(self._listener, number, parts),
+                        _Part(self._listener, number, len(choices)),
                         dry_run=self._dry_run,
+                        telemetry=wanted.telemetry,
                         again=wanted.again,
                         entries=self.entries,
                         **self._options,
@@ -239,7 +239,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--from", dest="first", type=int, metavar="ROUND", help="first round")
     made.add_argument("--to", dest="last", type=int, metavar="ROUND", help="last round")
     made.add_argument("--session", default="", metavar="SESSION", help="R, S, Q, SQ or SS, FP1 to FP3, or a name")
-    made.add_argument("--telemetry", action="store_true", help="telemetry of the races, too")
+    made.add_argument("--telemetry", action="store_true", help="telemetry of these sessions, too")
     made.add_argument("--again", action="store_true", help="compare what was filled in before once more")
     made.add_argument("--dry-run", action="store_true", help="tell what would be written, and write nothing")
     made.add_argument("--cache", type=Path, metavar="DIR", help="keep what was fetched there, and take it from there")

@@ -101,7 +101,8 @@ class Entry(Struct, rename="camel", omit_defaults=True, kw_only=True):
     """What became of a session, or of what a whole season has (`session` names it, and there is no key).
 
     state: `done` something was written; `same` nothing differed; `skipped` final already, and nothing else has changed;
-    `missing` no source has it (yet); `failed`. written: documents. refused: records that could not be used, and why.
+    `missing` no source has it (yet); `failed`. written: documents. objects: of Cloud Storage, that were written.
+    passing: it may not fail the next time. refused: records that could not be used, and why.
     """
 
     year: int
@@ -109,8 +110,9 @@ class Entry(Struct, rename="camel", omit_defaults=True, kw_only=True):
     session: str
     type: str = ""
     key: str = ""
-    state: State = "skipped"
+    state: State
     written: int = 0
+    objects: int = 0
     error: str = ""
     passing: bool = False
     repaired: list[str] = []
@@ -162,8 +164,8 @@ class Numbered:
 class Filling:
     """One run on one season. entries: what became of everything, also when it is interrupted.
 
-    again: what was done is compared once more. stale_s: seconds after which a session's job that says no word counts as
-    killed.
+    telemetry: of the chosen sessions, too. again: what was done is compared once more. stale_s: seconds after which a
+    session's job that says no word counts as killed.
     """
 
     settings: Settings
@@ -172,9 +174,11 @@ class Filling:
     choice: Choice
     listener: Listener
     dry_run: bool = False
+    telemetry: bool = False
     again: bool = False
     stale_s: float = STALE_S
     sleep: Callable[[float], None] = time.sleep
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
     entries: list[Entry] = field(default_factory=list)
 
     def run(self) -> None:
@@ -183,7 +187,7 @@ class Filling:
         self._season = official.Season()
         self._refusing: Throttled | None = None
         self._failed_in_a_row = 0
-        self._now = datetime.now(UTC)
+        self._half = (0.0, 0.5) if self.telemetry and not self.dry_run else (0.0, 1.0)
         self._at("", 0.0, 0.05)
         self._progress(0.0, f"what there is of {self._year}")
         self._marks = Marks(self.database, self._year, again=self.again, dry_run=self.dry_run)
@@ -199,8 +203,12 @@ class Filling:
         self._progress(0.0, "standings and statistics")
         self._count(events)
         self._circuits(chosen)
+        if self.telemetry and not self.dry_run:
+            self._telemetry(chosen)
         if self._marks.refused:
             self._tell(Entry(year=self._year, session="documents", state="failed", refused=self._marks.refused))
+        self._half = (0.0, 1.0)
+        self._at("", 1.0, 0.0)
         self._progress(1.0, f"{self._year} is done")
 
     # -- what there is -----------------------------------------------------------------------
@@ -237,7 +245,7 @@ class Filling:
         self._season = self._lists(None)
         if self._season.results is None:
             raise SourceError(f"Jolpica has not told the races of {self._year}: {self.entries[-1].error}")
-        at = self._now
+        at = self.now
         events = [
             official.event(race, self._season.of(self._season.qualifying, race.round) is not None, at)
             for race in self._season.results
@@ -273,7 +281,7 @@ class Filling:
         return [
             (event, session)
             for event, session in named
-            if not event.cancelled and not session.cancelled and session.end_date < self._now
+            if not event.cancelled and not session.cancelled and session.end_date < self.now
         ]
 
     def _lists(self, events: Sequence[EventDocument] | None) -> official.Season:
@@ -288,12 +296,7 @@ class Filling:
             if session.name == official.SPRINT and round_ in (None, event.round)
         ]
         of_sprint = names(official.SPRINT) or any(map(names, official.SPRINT_QUALIFYING))
-        held = [
-            event
-            for event in events or ()
-            if isinstance(event.round, int) and (event.end_date or self._now) < self._now
-        ]
-        begun = events is None or bool(held) or any(s.end_date < self._now for e in events for s in e.sessions)
+        begun = events is None or any(session.end_date < self.now for event in events for session in event.sessions)
 
         def ask(name: str, asking: Callable[[int, int | None], list[Race]], wanted: bool) -> list[Race] | None:
             if not wanted:
@@ -347,7 +350,9 @@ class Filling:
         """Fills in a session; False if somebody else is at it. done, width: which part of all sessions it is."""
         self._at(f"{event.name}, {session.name}", 0.05 + 0.9 * done, 0.9 * width)
         key = session.session_key or ""
-        entry = Entry(year=self._year, round=event.round, session=session.name, type=session.type, key=key)
+        entry = Entry(
+            year=self._year, round=event.round, session=session.name, type=session.type, key=key, state="skipped"
+        )
         self._progress(0.0, "looking")
         try:
             free = self._timing(entry, event, session)
@@ -397,7 +402,7 @@ class Filling:
         try:
             source: Source = archive.open(
                 session.archive_path,
-                force=session.end_date + WELL_OVER < self._now,
+                force=session.end_date + WELL_OVER < self.now,
                 telemetry=False,
                 on_progress=lambda done, what: self._progress(0.5 * done, what),
             )
@@ -411,16 +416,7 @@ class Filling:
         if isinstance(event.round, int):
             source = Numbered(source, event.round)
         direct = Direct(self.database)
-        raised: BaseException | None = None
-
-        def progress(done: float, what: str) -> None:
-            nonlocal raised
-            try:
-                self._progress(0.5 + 0.4 * done, what)
-            except BaseException as error:
-                raised = error
-                raise
-
+        raised: list[BaseException] = []
         try:
             report = reconcile(
                 self.settings,
@@ -429,7 +425,7 @@ class Filling:
                 source,
                 dry_run=self.dry_run,
                 needs_laps=True,
-                progress=progress,
+                progress=self._passing_on(raised, 0.5, 0.4),
                 stored_within_s=STORED_WITHIN_S,
                 stale_s=self.stale_s,
             )
@@ -438,7 +434,7 @@ class Filling:
         except Unavailable:
             raise
         except Exception as error:  # whatever it is, the next session can do without this one
-            if raised is not None:
+            if raised:
                 raise
             return _failed(entry, f"{type(error).__name__}: {error}", passing=not isinstance(error, ValueError))
         entry.key = report.session
@@ -474,13 +470,13 @@ class Filling:
             if not self._marks.has(part, made_of):
                 cars = self._cars(key) if timed else {}
                 making = official.of_qualifying if session.name == official.QUALIFYING else official.of_race
-                told = making(key, listed, cars, self._now)
+                told = making(key, listed, cars, self.now)
         elif session.name in official.SPRINT_QUALIFYING and timed:
             who = official.entrants(self._season, round_)
             made_of = digest(who, timed)
             if who and not self._marks.has(part, made_of):
                 drivers = RETRIES(lambda: self.database.query(paths.drivers(key), limit=None))
-                told = official.of_timing(key, [fields for _, fields in drivers], who, self._now)
+                told = official.of_timing(key, [fields for _, fields in drivers], who, self.now)
         if told is not None:
             self._keep(entry, part, made_of, told, paths.results(key))
         if session.name == official.RACE and race is not None and not timed:
@@ -509,7 +505,7 @@ class Filling:
             return
         who = {one.driver: number for number, one in official.entrants(self._season, round_).items()}
         if told and told[0].laps:
-            laps = official.laps(entry.key, told[0], who, self._now)
+            laps = official.laps(entry.key, told[0], who, self.now)
             self._keep(entry, part, digest(len(laps.documents)), laps, paths.laps(entry.key))
         elif self._year < FIRST_TIMED:
             self._marks.set(part, digest(0))
@@ -525,7 +521,7 @@ class Filling:
                 entry.written += self._marks.store({path: document})
                 self._marks.set(path, told)
         elif entry.key not in self._known and not self.dry_run:
-            fields = {**to_fields(document), "writtenAt": self._now}
+            fields = {**to_fields(document), "writtenAt": self.now}
             stored = RETRIES(VersionedStore(self.database).write, [Versioned(paths.session(entry.key), fields, 1)])
             entry.written += stored.written
 
@@ -568,7 +564,7 @@ class Filling:
             if key and (number not in before or before[number].laps_led is None or self.again):
                 led[number] = self._led(key)
         found = [one for one in official.rounds(self._season, before, led) if one.number in marks]
-        entry = Entry(year=self._year, session="standings and statistics")
+        entry = Entry(year=self._year, session="standings and statistics", state="same")
         if not self.dry_run:
             entry.written = RETRIES(lambda: count(self.database, found, official.known(races)))
             for number, (made_of, _) in marks.items():
@@ -616,7 +612,7 @@ class Filling:
             if self._marks.has(f"circuit/{id_}", made_of):
                 continue
             self._progress(0.5, f"the circuit {id_}")
-            entry = Entry(year=self._year, session=f"circuit {id_}")
+            entry = Entry(year=self._year, session=f"circuit {id_}", state="same")
             maps = {}
             try:
                 maps = circuits.drawn(self.web.maps, self._year, {id_: keys[id_]}) if id_ in keys else {}
@@ -630,10 +626,58 @@ class Filling:
                         before[path] = from_fields(path, stored.fields)
                 except InvalidDocument as error:
                     entry.repaired.append(str(error))
-            entry.written = self._marks.store(circuits.documents(self._year, [circuit], keys, maps, self._now, before))
+            entry.written = self._marks.store(circuits.documents(self._year, [circuit], keys, maps, self.now, before))
             if entry.state != "failed":
                 self._marks.set(f"circuit/{id_}", made_of)
                 entry.state = "done" if entry.written else "same"
+            self._tell(entry)
+
+    def _telemetry(self, chosen: Sequence[tuple[EventDocument, ScheduledSession]]) -> None:
+        """Telemetry of the sessions that are timed, and with it the layouts that nobody has drawn."""
+        from pitwall.history.telemetry.objects import SESSIONS
+        from pitwall.history.telemetry.processing import process
+
+        timed = [
+            (event, session, letters)
+            for event, session in chosen
+            for letters, names in SESSIONS.items()
+            if session.name in names and isinstance(event.round, int) and self._is_timed(session.session_key or "")
+        ]
+        self._half = (0.5, 0.5)
+        for number, (event, session, letters) in enumerate(timed):
+            self._at(f"{event.name}, {session.name}", number / len(timed), 1 / len(timed))
+            entry = Entry(
+                year=self._year,
+                round=event.round,
+                session=f"{session.name}, telemetry",
+                type=session.type,
+                key=session.session_key or "",
+                state="skipped",
+            )
+            archive = self.web.archive if isinstance(self.web.archive, Archive) else None
+            raised: list[BaseException] = []
+            try:
+                told = process(
+                    self.settings,
+                    self.database,
+                    self._year,
+                    event.round or 0,
+                    letters,
+                    self._passing_on(raised),
+                    again=self.again,
+                    archive=archive,
+                )
+            except Unavailable:
+                raise
+            except (BadRequest, NotInArchive, ArchiveNotComplete) as error:
+                entry.state, entry.error = "missing", str(error)
+            except Exception as error:  # whatever it is, the next session can do without this one
+                if raised:
+                    raise
+                _failed(entry, f"{type(error).__name__}: {error}", passing=True)
+            else:
+                entry.state = "done" if told["written"] else "skipped"
+                entry.objects = told["written"]
             self._tell(entry)
 
     # -- telling -----------------------------------------------------------------------------
@@ -645,8 +689,23 @@ class Filling:
     def _progress(self, done: float, what: str) -> None:
         """done: of what is begun; it never goes back."""
         self._done = max(self._done, done)
-        share = min(1.0, self._begin + self._done * self._width)
+        first, width = self._half
+        share = min(1.0, first + width * (self._begin + self._done * self._width))
         self.listener.progress(share, f"{self._label}: {what}" if self._label else what)
+
+    def _passing_on(
+        self, raised: list[BaseException], begin: float = 0.0, width: float = 1.0
+    ) -> Callable[[float, str], None]:
+        """Progress of a part, for what might take the listener's word to stop for a failure of its own."""
+
+        def progress(done: float, what: str) -> None:
+            try:
+                self._progress(begin + width * done, what)
+            except BaseException as error:
+                raised.append(error)
+                raise
+
+        return progress
 
     def _tell(self, entry: Entry) -> None:
         self.entries.append(entry)
@@ -663,7 +722,7 @@ class Filling:
 def text(entry: Entry) -> str:
     """What became of it, in words."""
     said = {
-        "done": f"{entry.written} documents written",
+        "done": f"{entry.objects} objects written" if entry.objects else f"{entry.written} documents written",
         "same": "nothing differs",
         "skipped": "filled in already",
         "missing": f"not there: {entry.error}",

@@ -9,10 +9,12 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from pitwall.documents import paths
+from pitwall.history.layout_store import keep_layout
 from pitwall.history.reconcile import RETRIES
 from pitwall.history.telemetry.grid import on_grid
 from pitwall.history.telemetry.objects import SESSIONS, Race, Store, StoreUnavailable
@@ -58,7 +60,7 @@ def work(settings: Settings, database: Database, request: Mapping[str, Any], pro
     again = request.get("again", False)
     if type(year) is not int or type(round_) is not int or round_ < 1:
         raise BadRequest(f"year {year!r} and round {round_!r}: both are whole numbers, the round from 1 on")
-    if session not in SESSIONS:
+    if not isinstance(session, str) or session not in SESSIONS:
         raise BadRequest(f"there is no session {session!r}; there are {', '.join(SESSIONS)}")
     if type(again) is not bool:
         raise BadRequest(f"again is {again!r}: it is true or false")
@@ -95,11 +97,17 @@ def process(
             "written": 0,
         }
     with opened(settings, database, race, _part(progress, 0.0, _FETCHED), archive) as found:
-        return computed(store, race, found, _part(progress, _FETCHED, 1.0))
+        keep = partial(keep_layout, database, year, round_)
+        return computed(store, race, found, _part(progress, _FETCHED, 1.0), keep)
 
 
-def computed(store: Store, race: Race, found: Opened, progress: Progress) -> dict[str, Any]:
-    """The same of a session that is open already, whatever source it is from."""
+def computed(
+    store: Store, race: Race, found: Opened, progress: Progress, keep: Callable[[Samples, Timing], object] | None = None
+) -> dict[str, Any]:
+    """The same of a session that is open already, whatever source it is from.
+
+    keep: called with what was read, before anything is stored, so that it is again if it fails.
+    """
     source = found.source
     state, samples = SessionState(source.session), Samples()
     reading = _part(progress, 0.0, 0.3)
@@ -118,6 +126,8 @@ def computed(store: Store, race: Race, found: Opened, progress: Progress) -> dic
     counts = samples.counts
     if not telemetry.frames:
         raise BadRequest(f"{race.id} has no telemetry: {_listed(counts) or 'no car data and no positions'}")
+    if keep is not None:
+        keep(samples, timing)
     drivers = state.data.topics.get("DriverList")
     manifest, objects = packed(
         samples,
