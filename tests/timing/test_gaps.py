@@ -103,6 +103,31 @@ def test_a_best_lap_of_the_gap_has_its_time_whichever_lap_it_was() -> None:
     assert script.document("driver", "7").best_lap == 4  # type: ignore[attr-defined]
 
 
+def test_a_time_told_before_its_crossing_is_not_the_lap_before_s_where_the_best_lap_tells_its_number() -> None:
+    """The snapshot falls into the second between a lap's time and its crossing; the lap before ended in the gap."""
+    script, at = racing(1)
+    script.sector1(at + 31, 31_000)
+    lost(script, at + 32, at + 167)
+    shown = [{"Value": "30.100"}, {"Value": "29.200"}, {"Value": "", "PreviousValue": "25.300"}]
+    best = {"Value": lap_time(84_000), "Lap": 3}
+    back(script, at + 167, line(2, SECTORS, 84_000) | {"Sectors": shown, "BestLapTime": best})
+    script.line(at + 168.5, NumberOfLaps=3, Sectors={"2": {"Value": "24.700"}})
+    script.finish()
+    assert script.times() == {1: TOTAL, 2: None, 3: 84_000}
+    assert script.laps_of()[2].sectors == [31_000, None, 25_300]
+
+
+def test_the_best_lap_of_the_gap_keeps_its_time_though_the_next_lap_takes_as_long() -> None:
+    script, at = racing(1)
+    lost(script, at + 5, at + 120)
+    best = {"Value": lap_time(TOTAL), "Lap": 2}
+    back(script, at + 120, line(2, (SECTORS[0], None, None), TOTAL, BestLapTime=best))
+    script.lap(at + 84.6, 3, SECTORS, time=None)
+    script.finish()
+    assert script.times() == {1: TOTAL, 2: TOTAL, 3: TOTAL}
+    assert "personalBest" not in stored(script, 3)
+
+
 def test_a_lap_that_ends_after_the_gap_is_whole_and_not_marked() -> None:
     script, at = racing(1)
     script.line(at + 1, Position="1")

@@ -38,6 +38,16 @@ def test_a_race_with_a_hole_in_nearly_every_lap_differs_only_in_what_the_gaps_na
     assert differences(clean, got) == []
 
 
+@pytest.mark.parametrize("until", [200, 230, 260, 295, 320])
+def test_a_hole_that_ends_anywhere_in_a_lap_differs_only_in_what_the_gap_names(until: float) -> None:
+    messages = [Message(sent.topic, sent.payload, sent.at) for sent in for_minutes(6, 5, telemetry=False)]
+    clean = played(messages)[1]
+    since = next(i for i, message in enumerate(messages) if message.at - messages[0].at >= 160_000)
+    missed = hole(messages, since, until - 160)
+    assert missed is not None
+    assert differences(clean, played(with_holes(messages, [missed]))[1]) == []
+
+
 @pytest.mark.parametrize("name", ["2025-qatar-sprint.txt.gz", "2024-silverstone-practice-1"])
 def test_a_real_session_with_many_holes_differs_only_in_what_the_gaps_name(recordings: Path, name: str) -> None:
     messages = list(open_recording(recordings / name).messages())

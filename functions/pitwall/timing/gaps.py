@@ -258,6 +258,8 @@ def _find(
             lap.started_at = before.ended_at
         laps.reckon(car, lap)
     begun = OpenLap(number=last.number + 1, started_at=last.ended_at, sectors=of_next, aborted=away.broken)
+    if rules.race and (early := _early_time(merged, last.number)) is not None:
+        begun.early_time, begun.early_at = early, away.at
     mark(begun, away.n)
     car.open = begun
 
@@ -271,7 +273,8 @@ def _last_lap(
     count: how many laps ended in the gap.
     """
     sectors, previous = laps.shown(merged), _previous(merged)
-    time, news = laps.last_lap_time(merged), laps.last_lap_time(line)
+    early = rules.race and _early_time(merged, lap.number) is not None
+    time, news = (None, None) if early else (laps.last_lap_time(merged), laps.last_lap_time(line))
     car.waiting = lap.number
     if count > 1 and not rules.race and flag(merged.get("InPit")):
         # It may have come in without a sector told: what is shown can be of the lap before (Monza 2025, red flag).
@@ -295,10 +298,23 @@ def _last_lap(
         laps.accept(car, lap, news, rules, touched)
         if lap.time is None:
             lap.refused = None
+    elif early:
+        lap.sectors = found
     laps.settle(car, touched)  # it ended long ago: the car has been through sector 1 since, or left the pits
     if not rules.race and flag(merged.get("InPit")):
         return [None, None, None]  # nothing is cleared before it leaves: what is shown is of the lap it came in on
     return sectors
+
+
+def _early_time(merged: Mapping[str, Any], last: int) -> int | None:
+    """The last lap time shown, where it is of the lap after the `last` counted, a moment before the crossing.
+
+    A car's best tells its lap's number with it, in a race as we count.
+    """
+    best, time = merged.get("BestLapTime"), laps.last_lap_time(merged)
+    if not isinstance(best, dict) or time is None or time != duration_ms(best.get("Value")):
+        return None
+    return time if integer(best.get("Lap")) == last + 1 else None
 
 
 def _of_another(car: Car, sectors: Sectors) -> bool:

@@ -604,10 +604,15 @@ def _derive(car: Car, lap: Lap, touched: set[int]) -> None:
         lap.time_source = "feed" if previous is not None and abs(previous - lap.time) <= TOLERANCE_MS else "derived"
         if lap.time_source == "feed":
             lap.time = previous
-            if before is not None and before.lost and None in before.sectors:
+            if before is not None and before.lost and None in before.sectors and not _told_as_best(car, before):
                 # Two laps of one time are rare: the snapshot showed this one's already, a moment before its crossing.
                 before.time, before.time_source = None, ""
                 touched.add(before.number)
+
+
+def _told_as_best(car: Car, lap: Lap) -> bool:
+    """Whether the feed told the lap's time as the car's best, with its number."""
+    return any(best.time == lap.time and best.lap == lap.number for best in car.told_bests.values())
 
 
 def _derive_first(lap: Lap, rules: LapRules) -> None:
