@@ -19,7 +19,7 @@ from tests.api.conftest import Serve, Stored, problem_name
 from tests.documents.examples import EXAMPLES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "access.md").read_text(encoding="utf-8")
-ADDRESSES = {"lap": "8", "driverId": "44", "year": "2025", "uid": "nobody"}
+ADDRESSES = {"lap": "8", "racingNumber": "44", "driverId": "44", "year": "2025", "uid": "nobody"}
 IN, UNKNOWN, REFUSED = "in", "unauthenticated", "forbidden"
 
 ANYBODY = dict.fromkeys(
@@ -28,6 +28,10 @@ ANYBODY = dict.fromkeys(
 MAY: dict[Access, dict[str, str]] = {
     Access.PUBLIC: ANYBODY,
     Access.SESSIONS: {**ANYBODY, "revoked key": UNKNOWN},
+    Access.ASKER: {
+        **dict.fromkeys(("account", "viewer", "admin", "key"), IN),
+        **dict.fromkeys(("anonymous", "expired", "wrong audience", "no token", "revoked key"), UNKNOWN),
+    },
     Access.USER: {
         **dict.fromkeys(("account", "viewer", "admin"), IN),
         **dict.fromkeys(("anonymous", "expired", "wrong audience", "no token", "revoked key"), UNKNOWN),
@@ -43,6 +47,7 @@ MAY: dict[Access, dict[str, str]] = {
 
 MAY_WHERE_CLOSED: dict[Access, dict[str, str]] = {
     **MAY,
+    Access.ASKER: {**MAY[Access.ASKER], "account": REFUSED},
     Access.SESSIONS: {
         **dict.fromkeys(("viewer", "admin", "key"), IN),
         **dict.fromkeys(("anonymous", "expired", "wrong audience", "no token", "revoked key"), UNKNOWN),

@@ -100,9 +100,9 @@ def test_every_problem_is_documented(problem_type: type[errors.Problem]):
 def test_a_route_says_who_may(route: str):
     security = OPERATIONS[route].told["security"]
     who = access.TABLE[route]
-    needs_account = who in (access.Access.USER, access.Access.ADMIN)
-    assert (security == [{"idToken": []}]) == needs_account
-    assert ({} in security) != needs_account
+    assert (security == [{"idToken": []}]) == (who in (access.Access.USER, access.Access.ADMIN))
+    assert (security == [{"idToken": []}, {"apiKey": []}]) == (who is access.Access.ASKER)
+    assert ({} in security) == (who in ANYBODY)
 
 
 def test_sessions_that_are_not_public_need_a_token_or_a_key():

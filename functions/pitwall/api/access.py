@@ -29,6 +29,7 @@ class Access(Enum):
 
     PUBLIC = "anybody"
     SESSIONS = "anybody; where `PITWALL_PUBLIC` is `off`, an account with a role or an API key"
+    ASKER = "an account or an API key; where `PITWALL_PUBLIC` is `off`, the account needs a role"
     USER = "an account, for itself"
     ADMIN = "an account with the role `admin`"
 
@@ -43,6 +44,8 @@ TABLE: dict[str, Access] = {
     "GET /api/sessions/{id}/drivers/{driverId}": Access.SESSIONS,
     "GET /api/sessions/{id}/drivers/{driverId}/laps": Access.SESSIONS,
     "GET /api/sessions/{id}/live": Access.SESSIONS,
+    "POST /api/sessions/{id}/telemetry/{racingNumber}": Access.ASKER,
+    "DELETE /api/sessions/{id}/telemetry/{racingNumber}": Access.ASKER,
     "GET /api/sessions/{id}/raceControl": Access.SESSIONS,
     "GET /api/sessions/{id}/weather": Access.SESSIONS,
     "GET /api/sessions/{id}/trackStatus": Access.SESSIONS,
@@ -169,7 +172,9 @@ class _Gate:
         if self._app_check and not asks.key:
             firebase.current().attested(request.headers.get(APP_CHECK, ""))
         if access is Access.SESSIONS:
-            return asks if self._public or asks.key else self._with_role()
+            return asks if self._public or asks.key else self._with_role(fresh=False)
+        if access is Access.ASKER:
+            return asks if asks.key else self._signed_in(fresh=True) if self._public else self._with_role(fresh=True)
         if asks.key and not request.authorization:
             raise Forbidden("An API key reads sessions; this is for an account that is signed in.")
         signed_in = self._signed_in(fresh=access is Access.ADMIN or request.method not in ("GET", "HEAD"))
@@ -177,8 +182,8 @@ class _Gate:
             raise Forbidden("This is for admins.")
         return signed_in._replace(key=asks.key)
 
-    def _with_role(self) -> Caller:
-        asks = self._signed_in(fresh=False)
+    def _with_role(self, *, fresh: bool) -> Caller:
+        asks = self._signed_in(fresh=fresh)
         if asks.role is None:
             raise Forbidden("Sessions are not public here: an admin has to give this account a role.")
         return asks

@@ -18,6 +18,7 @@ from werkzeug.wrappers import Response as WsgiResponse
 from pitwall.api import (
     access,
     caching,
+    car_telemetry,
     docs_pages,
     drivers,
     errors,
@@ -61,8 +62,9 @@ PREFIXES = {"api": "/api", "v1": "/api/v1"}
 ALIAS = "/f1/"
 """Begins of the paths that are served as if `/api` stood before them."""
 
+TIMING = (sessions, laps, drivers, live, car_telemetry, series, stints, analytics)
 HISTORY = (seasons, races, telemetry, standings, careers, constructors, circuits)
-RESOURCES = (sessions, laps, drivers, live, series, stints, analytics, *HISTORY, jobs, users, keys, status, docs_pages)
+RESOURCES = (*TIMING, *HISTORY, jobs, users, keys, status, docs_pages)
 TIMEOUT_S = 4.0
 """Seconds one read of Firestore may take."""
 
@@ -80,6 +82,7 @@ def create_app(settings: Settings, clock: live.Clock = live.wall_clock, seconds:
     app.config[live.CLOCK] = clock
     app.config["MAX_CONTENT_LENGTH"] = LONGEST_BODY
     app.config[caching.HOT] = Hot(seconds)
+    app.config[car_telemetry.MOST] = settings.telemetry_cars
     app.config[jobs.QUEUE] = Queue(settings)
     for name, prefix in PREFIXES.items():
         for resource in RESOURCES:

@@ -72,6 +72,10 @@ PATH: dict[str, Placeholder] = {
         Parameter(parameters.matching(r"[^/\x00-\x1f]{1,128}", "the id of a session"), "id of the session", "9845"),
     ),
     "number": Placeholder("lap", Parameter(parameters.lap_number, "number of the lap, from 1", 5)),
+    "racing_number": Placeholder(
+        "racingNumber",
+        Parameter(parameters.matching(r"[0-9A-Za-z]{1,6}", "a racing number"), "number of the car", "44"),
+    ),
     "driver_id": Placeholder("driverId", Parameter(parameters.driver, "racing number or three-letter code", "44")),
     "year": Placeholder("year", Parameter(parameters.year, "the season", 2025)),
     "uid": Placeholder(

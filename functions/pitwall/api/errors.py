@@ -90,6 +90,22 @@ class Forbidden(Problem):
     title = "Not allowed"
 
 
+class NoTelemetry(Problem):
+    """Nothing is told of single cars: the session is over, the feed holds it back, or it is switched off for now."""
+
+    name = "no-telemetry"
+    status = HTTPStatus.CONFLICT
+    title = "No telemetry"
+
+
+class CarsTaken(Problem):
+    """As many cars as may be are told already; `cars` has which, `Retry-After` says when to try again."""
+
+    name = "too-many-cars"
+    status = HTTPStatus.CONFLICT
+    title = "Too many cars"
+
+
 class WrongMethod(Problem):
     """The route exists, but not for this method; `Allow` has those it takes."""
 
@@ -145,6 +161,8 @@ PROBLEMS: tuple[type[Problem], ...] = (
     Ambiguous,
     Unauthenticated,
     Forbidden,
+    NoTelemetry,
+    CarsTaken,
     WrongMethod,
     TooLarge,
     WrongContentType,

@@ -161,6 +161,8 @@ def _security(may: Access, settings: Settings) -> list[Schema]:
         return [{}]
     if may is Access.SESSIONS:
         return [attested if settings.public else {"idToken": [], **attested}, {"apiKey": []}]
+    if may is Access.ASKER:
+        return [{"idToken": [], **attested}, {"apiKey": []}]
     return [{"idToken": [], **attested}]
 
 
@@ -224,7 +226,7 @@ def _failures(route: Route, may: Access, responses: dict[str, Schema]) -> dict[s
 
 
 def _failure(problems: list[type[errors.Problem]]) -> Schema:
-    retry = {errors.RateLimited, errors.DatabaseUnavailable} & set(problems)
+    retry = {errors.RateLimited, errors.DatabaseUnavailable, errors.CarsTaken} & set(problems)
     headers = (
         "Cache-Control",
         *(("Retry-After",) if retry else ()),
@@ -264,6 +266,7 @@ _OF_A_BODY = (errors.TooLarge, errors.WrongContentType)
 _REFUSED: Mapping[Access, tuple[type[errors.Problem], ...]] = {
     Access.PUBLIC: (),
     Access.SESSIONS: (errors.Unauthenticated, errors.Forbidden),
+    Access.ASKER: (errors.Unauthenticated, errors.Forbidden),
     Access.USER: (errors.Unauthenticated, errors.Forbidden),
     Access.ADMIN: (errors.Unauthenticated, errors.Forbidden),
 }

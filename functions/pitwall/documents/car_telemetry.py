@@ -23,7 +23,7 @@ class CarPositionSample(CarPosition, kw_only=True):
 
 
 class CarTelemetryDocument(Document, kw_only=True):
-    """`sessions/{k}/telemetry/{racingNumber}`: the last ten seconds of one car, while somebody asks for it.
+    """`sessions/{k}/telemetry/{racingNumber}`: the last five seconds of one car, while somebody asks for it.
 
     At most once a second; each holds what the ones before it held, up to 64 samples of either kind. Deleted when
     nobody asks any longer.
