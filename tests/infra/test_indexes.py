@@ -49,7 +49,8 @@ def test_no_index_is_over_a_field_that_is_exempt() -> None:
 
 
 def test_what_is_exempt_exists() -> None:
-    known = {kind.template.split("/")[-2] for kind in paths.KINDS} | {"live", "checkpoints", "leases", "rateLimits"}
+    known = {kind.template.split("/")[-2] for kind in paths.KINDS}
+    known |= {"live", "checkpoints", "leases", "rateLimits", "backfills"}
     assert {collection for collection, _ in OVERRIDES} <= known
 
 
@@ -58,6 +59,7 @@ def test_what_changes_every_second_and_what_is_large_has_no_index() -> None:
     assert all(OVERRIDES[of]["indexes"] == [] for of in [("checkpoints", "*"), ("leases", "*"), ("rateLimits", "*")])
     assert all(OVERRIDES[of]["indexes"] == [] for of in [("telemetry", "*"), ("telemetryRequests", "*")])
     assert all(OVERRIDES[of]["indexes"] == [] for of in [("standings", "*"), ("layouts", "*"), ("contributions", "*")])
+    assert OVERRIDES["backfills", "*"]["indexes"] == []
 
 
 def test_what_holds_for_minutes_alone_is_deleted_by_firestore() -> None:

@@ -111,6 +111,7 @@ def table(watchers: frozenset[str]) -> dict[str, May]:
         "economy/current": nobodys,
         "telemetryRequests/9845": nobodys,
         "contributions/2025-21": nobodys,
+        "backfills/2025": nobodys,
         # Nobody's, until the design and the rules name them:
         "sessions/9845/standings/1": nobodys,
         "sessions/9845/laps/8/notes/1": nobodys,

@@ -12,7 +12,10 @@ from pitwall.documents.base import Document, Fields, Instant
 class ScheduledSession(Fields, kw_only=True):
     """A session and when it is to be."""
 
-    session_key: Annotated[str, Meta(description="F1's own; absent until F1 has given it one")] | UnsetType = UNSET
+    session_key: (
+        Annotated[str, Meta(description="F1's own, absent until F1 has given it one; before 2018 `f1-1988-4-race`")]
+        | UnsetType
+    ) = UNSET
     year: int
     round: Annotated[int, Meta(description="number of the meeting in the season; absent for testing")] | UnsetType = (
         UNSET
