@@ -161,7 +161,8 @@ class Stack:
                 self.chaos = exit_.enter_context(ChaosProxies(processes, upstreams, self._seed, self._rates))
                 endpoints.update(self.chaos.urls)
             topology.create(self.settings, endpoints)
-            self.storage().create_bucket(self.settings.raw_bucket)
+            for bucket in (self.settings.raw_bucket, self.settings.telemetry_bucket):
+                self.storage().create_bucket(bucket)
             for name in HISTORY:
                 self.functions[name].wait_until_ready()
             supervisor = Supervisor(self.functions)

@@ -37,15 +37,18 @@ def test_topics_and_subscriptions_are_those_of_the_local_stack() -> None:
     settings = Settings(project="p")
     topics = set(local("main.tf", "topics"))
     assert topics | {dead_letter(topic) for topic in topics} == set(topology.topics(settings))
+    slow = local("main.tf", "slow_subscriptions")
     deployed = {
-        (id_, text(one["topic"]), text(one["function"])) for id_, one in local("main.tf", "subscriptions").items()
+        (id_, text(one["topic"]), text(one["function"]), slow.get(id_, {"ack_deadline_s": 60})["ack_deadline_s"])
+        for id_, one in local("main.tf", "subscriptions").items()
     }
     assert deployed == set(topology.push_subscriptions(settings))
 
 
 def test_hosting_sends_the_api_to_the_function_in_the_region_everything_is_in() -> None:
-    [rewrite] = FIREBASE["hosting"]["rewrites"]
-    assert rewrite == {"source": "/api{,/**}", "run": {"serviceId": "api", "region": default("region")}}
+    function = {"serviceId": "api", "region": default("region")}
+    rewrites = FIREBASE["hosting"]["rewrites"]
+    assert rewrites == [{"source": source, "run": function} for source in ("/api{,/**}", "/f1/**")]
 
 
 def test_what_hosting_serves_by_itself_is_there() -> None:

@@ -56,8 +56,8 @@ TELEMETRY = "PITWALL_TELEMETRY"
 KIND: Final = "telemetry"
 """Kind of the job."""
 
-TIMEOUT_S = 10.0
-PERSISTS_S = 20.0
+TIMEOUT_S = 5.0
+PERSISTS_S = 5.0
 """Seconds one request to Cloud Storage may take, and all attempts at it."""
 SIGNED_FOR = timedelta(minutes=15)
 REDIRECTED_S = 300
@@ -352,6 +352,7 @@ def _sent(race: Race, manifest: Manifest, wanted: _Wanted, redirect: HTTPStatus)
             raise PreconditionFailed
         if response.status_code == HTTPStatus.NOT_MODIFIED:
             return response
+        response.headers.pop("Content-Length", None)  # of no body, as there is none yet
     if name is not None and manifest.sizes[name] >= known.signed_bytes:
         url = known.store.signed_url(race, manifest, name, SIGNED_FOR)
         if url is not None:

@@ -391,12 +391,9 @@ def _asked(what: str) -> Iterator[None]:
     """Says of any failure of Google's client what was asked for."""
     from google.api_core.exceptions import GoogleAPIError
     from google.auth.exceptions import GoogleAuthError
-    from google.cloud.exceptions import NotFound, PreconditionFailed
 
     try:
         yield
-    except (NotFound, PreconditionFailed):
-        raise
     except (GoogleAPIError, GoogleAuthError, OSError) as error:
         if isinstance(error, StoreUnavailable):
             raise
