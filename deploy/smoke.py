@@ -23,9 +23,15 @@ from pitwall.pipeline.database import Database, Unavailable
 from pitwall.pipeline.schedule import Schedules
 from pitwall.settings import Settings, dead_letter
 
-FUNCTIONS: Final = ("api", "economy", "poller", "reconciler", "recorder", "schedule", "writer")
-SUBSCRIPTIONS: Final = {"timing-writer": "timing", "raw-recorder": "raw", "budget-economy": "budget"}
+FUNCTIONS: Final = ("api", "economy", "jobs", "poller", "reconciler", "recorder", "schedule", "writer")
+SUBSCRIPTIONS: Final = {
+    "timing-writer": "timing",
+    "raw-recorder": "raw",
+    "budget-economy": "budget",
+    "jobs-worker": "jobs",
+}
 """Push subscriptions and their topics."""
+TOPICS: Final = ("timing", "events", "raw", "budget", "jobs")
 JOBS: Final = {
     "poller-a": timedelta(minutes=35),
     "poller-b": timedelta(minutes=35),
@@ -190,7 +196,7 @@ def subscriptions(deployed: Deployed) -> Iterator[Answer]:
             yield Answer("wrong", f"{name} lacks {', '.join(lacks)}", "make deploy (ordering: delete it before)")
         else:
             yield Answer("ok", f"{name} pushes in order, with a token, dead letters to {dead_letter(topic)}")
-    for topic in ("timing", "events", "raw", "budget"):
+    for topic in TOPICS:
         if dead_letter(topic) not in found:
             yield Answer("wrong", f"nothing keeps the messages of {dead_letter(topic)}", "make deploy")
 
@@ -212,7 +218,7 @@ def dead_letters(deployed: Deployed) -> Iterator[Answer]:
         for one in (told or {}).get("timeSeries", [])
         if one.get("points")
     }
-    for name in (dead_letter(topic) for topic in ("timing", "events", "raw", "budget")):
+    for name in (dead_letter(topic) for topic in TOPICS):
         look = f"gcloud pubsub subscriptions pull {name} --limit 5; docs/deploy.md says how to redrive them"
         if name not in waiting:
             yield Answer("not known", f"Cloud Monitoring has no count of {name} yet", look)

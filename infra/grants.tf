@@ -21,6 +21,7 @@ locals {
   entities = {
     api        = ["get", "list", "create", "update", "delete"]
     economy    = ["get", "create", "update"]
+    jobs       = ["get", "list", "create", "update", "delete"]
     poller     = ["get", "create", "update"]
     reconciler = ["get", "list", "create", "update"]
     schedule   = ["get", "list", "create", "update", "delete"]
@@ -48,6 +49,24 @@ locals {
         title       = "PitWall recorder: raw messages"
         permissions = ["storage.objects.create", "storage.objects.delete"]
       }
+      pitwallTelemetry = {
+        title       = "PitWall jobs: computed telemetry"
+        permissions = ["storage.objects.create", "storage.objects.delete", "storage.objects.get", "storage.objects.list"]
+      }
+      pitwallTelemetryReader = {
+        # Listing too: who may not is told of an object that is not there that it is forbidden.
+        title       = "PitWall api: computed telemetry"
+        permissions = ["storage.objects.get", "storage.objects.list"]
+      }
+      pitwallRecordings = {
+        title       = "PitWall jobs: recordings, where there is no archive"
+        permissions = ["storage.objects.get", "storage.objects.list"]
+      }
+      # On its own account alone: what signs the addresses of large objects.
+      pitwallSigner = {
+        title       = "PitWall api: signing as itself"
+        permissions = ["iam.serviceAccounts.signBlob"]
+      }
     },
   )
   role = { for id in keys(local.roles) : id => "projects/${var.project}/roles/${id}" }
@@ -68,6 +87,8 @@ locals {
     writer     = ["timing-dead"]
     recorder   = ["raw-dead"]
     economy    = ["budget-dead"]
+    api        = ["jobs"]
+    jobs       = ["jobs", "jobs-dead"]
   }
 
   reads_secrets = {
@@ -91,6 +112,10 @@ locals {
       { kind = "bucket", target = local.source_bucket, role = "roles/storage.objectViewer", member = local.members.build, condition = null },
       { kind = "repository", target = "functions", role = "roles/artifactregistry.writer", member = local.members.build, condition = null },
       { kind = "bucket", target = local.raw_bucket, role = local.role.pitwallRecorder, member = local.members.recorder, condition = null },
+      { kind = "bucket", target = local.raw_bucket, role = local.role.pitwallRecordings, member = local.members.jobs, condition = null },
+      { kind = "bucket", target = local.telemetry_bucket, role = local.role.pitwallTelemetry, member = local.members.jobs, condition = null },
+      { kind = "bucket", target = local.telemetry_bucket, role = local.role.pitwallTelemetryReader, member = local.members.api, condition = null },
+      { kind = "account", target = trimprefix(local.members.api, "serviceAccount:"), role = local.role.pitwallSigner, member = local.members.api, condition = null },
       { kind = "account", target = trimprefix(local.members.push, "serviceAccount:"), role = "roles/iam.serviceAccountOpenIdTokenCreator", member = local.pubsub_agent, condition = null },
     ],
     flatten([

@@ -13,20 +13,27 @@ check "hosting" {
 }
 
 locals {
-  raw_bucket    = "${var.project}-raw"
-  source_bucket = "${var.project}-source"
-  environment   = merge(local.defaults, var.settings, local.wired)
+  raw_bucket       = "${var.project}-raw"
+  source_bucket    = "${var.project}-source"
+  telemetry_bucket = "${var.project}-telemetry"
+  environment      = merge(local.defaults, var.settings, local.wired)
 
   topics = {
     timing = "documents-that-changed"
     events = "what-happened"
     raw    = "raw-messages-of-the-feed"
     budget = "costs-as-cloud-billing-tells"
+    jobs   = "turns-of-jobs"
   }
   subscriptions = {
     timing-writer  = { topic = "timing", function = "writer" }
     raw-recorder   = { topic = "raw", function = "recorder" }
     budget-economy = { topic = "budget", function = "economy" }
+    jobs-worker    = { topic = "jobs", function = "jobs" }
+  }
+  # A turn of a job may take as long as Pub/Sub waits, and what it asks servers for is asked again later and later.
+  slow_subscriptions = {
+    jobs-worker = { ack_deadline_s = 600, minimum_backoff_s = 10, maximum_backoff_s = 600 }
   }
 
   jobs = {
@@ -52,6 +59,7 @@ module "apis" {
     "firebaserules.googleapis.com",
     "firestore.googleapis.com",
     "iam.googleapis.com",
+    "iamcredentials.googleapis.com",
     "identitytoolkit.googleapis.com",
     "logging.googleapis.com",
     "monitoring.googleapis.com",
@@ -125,6 +133,20 @@ module "raw" {
   depends_on = [module.apis]
 }
 
+# Telemetry can be computed once more, from the archive; what nobody has asked for in months is kept for less.
+module "telemetry" {
+  source = "./modules/storage"
+
+  project           = var.project
+  name              = local.telemetry_bucket
+  region            = var.region
+  colder_after_days = { NEARLINE = 90, COLDLINE = 365 }
+  protected         = false
+  read_by_pages     = true
+
+  depends_on = [module.apis]
+}
+
 module "source" {
   source = "./modules/storage"
 
@@ -165,7 +187,7 @@ module "access" {
   roles   = local.roles
   grants  = local.grants
 
-  depends_on = [module.accounts, module.builder, module.raw, module.secrets, module.source]
+  depends_on = [module.accounts, module.builder, module.raw, module.secrets, module.source, module.telemetry]
 }
 
 module "function" {
@@ -200,11 +222,14 @@ module "function" {
 module "pubsub" {
   source = "./modules/pubsub"
 
-  project       = var.project
-  region        = var.region
-  topics        = local.topics
-  push_account  = module.accounts.emails["pitwall-push"]
-  subscriptions = { for id, s in local.subscriptions : id => { topic = s.topic, endpoint = module.function[s.function].url } }
+  project      = var.project
+  region       = var.region
+  topics       = local.topics
+  push_account = module.accounts.emails["pitwall-push"]
+  subscriptions = {
+    for id, s in local.subscriptions :
+    id => merge({ topic = s.topic, endpoint = module.function[s.function].url }, lookup(local.slow_subscriptions, id, {}))
+  }
 
   depends_on = [module.apis]
 }

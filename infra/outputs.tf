@@ -38,6 +38,11 @@ output "raw_url" {
   value       = module.raw.bucket.url
 }
 
+output "telemetry_url" {
+  description = "Computed telemetry."
+  value       = module.telemetry.bucket.url
+}
+
 output "pubsub_endpoint" {
   description = "PITWALL_PUBSUB_ENDPOINT of a collector."
   value       = local.environment.PITWALL_PUBSUB_ENDPOINT

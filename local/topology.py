@@ -25,11 +25,12 @@ class PushSubscription(NamedTuple):
     id: str
     topic: str
     function: str
+    ack_deadline_s: int = ACK_DEADLINE_S
 
 
 def topics(settings: Settings) -> tuple[str, ...]:
     """Ids of all topics, dead-letter topics included."""
-    own = (settings.topic_timing, settings.topic_events, settings.topic_raw, settings.topic_budget)
+    own = (settings.topic_timing, settings.topic_events, settings.topic_raw, settings.topic_budget, settings.topic_jobs)
     return (*own, *(dead_letter(topic) for topic in own))
 
 
@@ -38,6 +39,7 @@ def push_subscriptions(settings: Settings) -> tuple[PushSubscription, ...]:
         PushSubscription("timing-writer", settings.topic_timing, "writer"),
         PushSubscription("raw-recorder", settings.topic_raw, "recorder"),
         PushSubscription("budget-economy", settings.topic_budget, "economy"),
+        PushSubscription("jobs-worker", settings.topic_jobs, "jobs", 600),
     )
 
 
@@ -68,7 +70,7 @@ def create(settings: Settings, endpoints: Mapping[str, str]) -> None:
                     "name": subscriber.subscription_path(settings.project, subscription.id),
                     "topic": publisher.topic_path(settings.project, subscription.topic),
                     "push_config": {"push_endpoint": endpoints[subscription.function]},
-                    "ack_deadline_seconds": ACK_DEADLINE_S,
+                    "ack_deadline_seconds": subscription.ack_deadline_s,
                     "enable_message_ordering": True,
                     "retry_policy": {
                         "minimum_backoff": timedelta(milliseconds=100),

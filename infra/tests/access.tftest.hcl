@@ -17,11 +17,16 @@ run "table" {
 
   assert {
     condition = output.access == tolist([
+      "account pitwall-api@pitwall-test.iam.gserviceaccount.com: projects/pitwall-test/roles/pitwallSigner serviceAccount:pitwall-api@pitwall-test.iam.gserviceaccount.com",
       "account pitwall-push@pitwall-test.iam.gserviceaccount.com: roles/iam.serviceAccountOpenIdTokenCreator serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com",
       "bucket pitwall-test-raw: projects/pitwall-test/roles/pitwallRecorder serviceAccount:pitwall-recorder@pitwall-test.iam.gserviceaccount.com",
+      "bucket pitwall-test-raw: projects/pitwall-test/roles/pitwallRecordings serviceAccount:pitwall-jobs@pitwall-test.iam.gserviceaccount.com",
       "bucket pitwall-test-source: roles/storage.objectViewer serviceAccount:pitwall-build@pitwall-test.iam.gserviceaccount.com",
+      "bucket pitwall-test-telemetry: projects/pitwall-test/roles/pitwallTelemetry serviceAccount:pitwall-jobs@pitwall-test.iam.gserviceaccount.com",
+      "bucket pitwall-test-telemetry: projects/pitwall-test/roles/pitwallTelemetryReader serviceAccount:pitwall-api@pitwall-test.iam.gserviceaccount.com",
       "function api: roles/run.invoker allUsers",
       "function economy: roles/run.invoker serviceAccount:pitwall-push@pitwall-test.iam.gserviceaccount.com",
+      "function jobs: roles/run.invoker serviceAccount:pitwall-push@pitwall-test.iam.gserviceaccount.com",
       "function poller: roles/run.invoker serviceAccount:pitwall-scheduler@pitwall-test.iam.gserviceaccount.com",
       "function reconciler: roles/run.invoker serviceAccount:pitwall-scheduler@pitwall-test.iam.gserviceaccount.com",
       "function recorder: roles/run.invoker serviceAccount:pitwall-push@pitwall-test.iam.gserviceaccount.com",
@@ -30,6 +35,7 @@ run "table" {
       "project pitwall-test: projects/pitwall-test/roles/pitwallAccounts serviceAccount:pitwall-api@pitwall-test.iam.gserviceaccount.com",
       "project pitwall-test: projects/pitwall-test/roles/pitwallApi serviceAccount:pitwall-api@pitwall-test.iam.gserviceaccount.com if one-database",
       "project pitwall-test: projects/pitwall-test/roles/pitwallEconomy serviceAccount:pitwall-economy@pitwall-test.iam.gserviceaccount.com if one-database",
+      "project pitwall-test: projects/pitwall-test/roles/pitwallJobs serviceAccount:pitwall-jobs@pitwall-test.iam.gserviceaccount.com if one-database",
       "project pitwall-test: projects/pitwall-test/roles/pitwallPoller serviceAccount:pitwall-collector@pitwall-test.iam.gserviceaccount.com if one-database",
       "project pitwall-test: projects/pitwall-test/roles/pitwallPoller serviceAccount:pitwall-poller@pitwall-test.iam.gserviceaccount.com if one-database",
       "project pitwall-test: projects/pitwall-test/roles/pitwallReconciler serviceAccount:pitwall-reconciler@pitwall-test.iam.gserviceaccount.com if one-database",
@@ -47,12 +53,17 @@ run "table" {
       "secret openf1-token: roles/secretmanager.secretAccessor serviceAccount:pitwall-poller@pitwall-test.iam.gserviceaccount.com",
       "secret rate-limit: roles/secretmanager.secretAccessor serviceAccount:pitwall-api@pitwall-test.iam.gserviceaccount.com",
       "subscription budget-economy: roles/pubsub.subscriber serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com",
+      "subscription jobs-worker: roles/pubsub.subscriber serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com",
       "subscription raw-recorder: roles/pubsub.subscriber serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com",
       "subscription timing-writer: roles/pubsub.subscriber serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com",
       "topic budget-dead: roles/pubsub.publisher serviceAccount:pitwall-economy@pitwall-test.iam.gserviceaccount.com",
       "topic budget-dead: roles/pubsub.publisher serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com",
       "topic events: roles/pubsub.publisher serviceAccount:pitwall-collector@pitwall-test.iam.gserviceaccount.com",
       "topic events: roles/pubsub.publisher serviceAccount:pitwall-poller@pitwall-test.iam.gserviceaccount.com",
+      "topic jobs-dead: roles/pubsub.publisher serviceAccount:pitwall-jobs@pitwall-test.iam.gserviceaccount.com",
+      "topic jobs-dead: roles/pubsub.publisher serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com",
+      "topic jobs: roles/pubsub.publisher serviceAccount:pitwall-api@pitwall-test.iam.gserviceaccount.com",
+      "topic jobs: roles/pubsub.publisher serviceAccount:pitwall-jobs@pitwall-test.iam.gserviceaccount.com",
       "topic raw-dead: roles/pubsub.publisher serviceAccount:pitwall-recorder@pitwall-test.iam.gserviceaccount.com",
       "topic raw-dead: roles/pubsub.publisher serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com",
       "topic raw: roles/pubsub.publisher serviceAccount:pitwall-collector@pitwall-test.iam.gserviceaccount.com",
@@ -68,15 +79,20 @@ run "table" {
 
   assert {
     condition = module.access.roles == {
-      pitwallAccounts   = toset(["firebaseauth.users.get", "firebaseauth.users.update"])
-      pitwallApi        = toset(["datastore.entities.get", "datastore.entities.list", "datastore.entities.create", "datastore.entities.update", "datastore.entities.delete"])
-      pitwallEconomy    = toset(["datastore.entities.get", "datastore.entities.create", "datastore.entities.update"])
-      pitwallPoller     = toset(["datastore.entities.get", "datastore.entities.create", "datastore.entities.update"])
-      pitwallReconciler = toset(["datastore.entities.get", "datastore.entities.list", "datastore.entities.create", "datastore.entities.update"])
-      pitwallRecorder   = toset(["storage.objects.create", "storage.objects.delete"])
-      pitwallRules      = toset(["firebaserules.releases.get", "firebaserules.releases.update", "firebaserules.rulesets.get"])
-      pitwallSchedule   = toset(["datastore.entities.get", "datastore.entities.list", "datastore.entities.create", "datastore.entities.update", "datastore.entities.delete"])
-      pitwallWriter     = toset(["datastore.entities.get", "datastore.entities.create", "datastore.entities.update", "datastore.entities.delete"])
+      pitwallAccounts        = toset(["firebaseauth.users.get", "firebaseauth.users.update"])
+      pitwallApi             = toset(["datastore.entities.get", "datastore.entities.list", "datastore.entities.create", "datastore.entities.update", "datastore.entities.delete"])
+      pitwallEconomy         = toset(["datastore.entities.get", "datastore.entities.create", "datastore.entities.update"])
+      pitwallJobs            = toset(["datastore.entities.get", "datastore.entities.list", "datastore.entities.create", "datastore.entities.update", "datastore.entities.delete"])
+      pitwallPoller          = toset(["datastore.entities.get", "datastore.entities.create", "datastore.entities.update"])
+      pitwallReconciler      = toset(["datastore.entities.get", "datastore.entities.list", "datastore.entities.create", "datastore.entities.update"])
+      pitwallRecorder        = toset(["storage.objects.create", "storage.objects.delete"])
+      pitwallRules           = toset(["firebaserules.releases.get", "firebaserules.releases.update", "firebaserules.rulesets.get"])
+      pitwallSchedule        = toset(["datastore.entities.get", "datastore.entities.list", "datastore.entities.create", "datastore.entities.update", "datastore.entities.delete"])
+      pitwallSigner          = toset(["iam.serviceAccounts.signBlob"])
+      pitwallRecordings      = toset(["storage.objects.get", "storage.objects.list"])
+      pitwallTelemetry       = toset(["storage.objects.create", "storage.objects.delete", "storage.objects.get", "storage.objects.list"])
+      pitwallTelemetryReader = toset(["storage.objects.get", "storage.objects.list"])
+      pitwallWriter          = toset(["datastore.entities.get", "datastore.entities.create", "datastore.entities.update", "datastore.entities.delete"])
     }
     error_message = "The roles of our own have these permissions and no others."
   }
@@ -107,7 +123,7 @@ run "with_budget_and_metrics" {
     condition = toset(setsubtract(output.access, run.table.access)) == toset(concat(
       ["topic budget: roles/pubsub.publisher serviceAccount:billing-budget-alert@system.gserviceaccount.com"],
       [
-        for name in ["api", "economy", "poller", "reconciler", "recorder", "schedule", "writer"] :
+        for name in ["api", "economy", "jobs", "poller", "reconciler", "recorder", "schedule", "writer"] :
         "project pitwall-test: roles/telemetry.metricsWriter serviceAccount:pitwall-${name}@pitwall-test.iam.gserviceaccount.com"
       ],
     ))

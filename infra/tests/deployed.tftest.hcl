@@ -96,6 +96,17 @@ run "deployed" {
     error_message = "An invocation lets go before Cloud Run ends it."
   }
 
+  # Jobs of history
+  assert {
+    condition     = tonumber(module.function["jobs"].function.service_config[0].environment_variables.PITWALL_JOB_S) + 30 < module.function["jobs"].function.service_config[0].timeout_seconds
+    error_message = "A turn of a job ends, and queues the next one, before Cloud Run ends it."
+  }
+
+  assert {
+    condition     = module.function["jobs"].function.service_config[0].max_instance_request_concurrency == 1 && module.function["jobs"].function.service_config[0].available_memory == "2Gi"
+    error_message = "A job has an instance of its own, with memory for a session's telemetry."
+  }
+
   # Jobs
   assert {
     condition     = { for name, one in module.job : name => one.job.schedule } == { poller-a = "* * * * *", poller-b = "* * * * *", reconciler = "*/15 * * * *", schedule = "17 5 * * *" }
@@ -134,7 +145,7 @@ run "deployed" {
 
   # Messages
   assert {
-    condition     = toset(keys(module.pubsub.topics)) == toset(["timing", "events", "raw", "budget", "timing-dead", "events-dead", "raw-dead", "budget-dead"])
+    condition     = toset(keys(module.pubsub.topics)) == toset(["timing", "events", "raw", "budget", "jobs", "timing-dead", "events-dead", "raw-dead", "budget-dead", "jobs-dead"])
     error_message = "Every topic has one for its dead letters."
   }
 
@@ -144,7 +155,7 @@ run "deployed" {
   }
 
   assert {
-    condition     = { for id, s in module.pubsub.subscriptions : id => s.push_config[0].push_endpoint } == { timing-writer = module.function["writer"].url, raw-recorder = module.function["recorder"].url, budget-economy = module.function["economy"].url }
+    condition     = { for id, s in module.pubsub.subscriptions : id => s.push_config[0].push_endpoint } == { timing-writer = module.function["writer"].url, raw-recorder = module.function["recorder"].url, budget-economy = module.function["economy"].url, jobs-worker = module.function["jobs"].url }
     error_message = "Subscriptions push to their functions' run.app addresses."
   }
 
@@ -175,8 +186,14 @@ run "deployed" {
     condition = alltrue([
       for s in module.pubsub.subscriptions :
       tonumber(trimsuffix(s.retry_policy[0].minimum_backoff, "s")) < 1 && tonumber(trimsuffix(s.retry_policy[0].maximum_backoff, "s")) <= 60
+      if s.name != "jobs-worker"
     ])
     error_message = "A message is tried again within a second at first, and within a minute later."
+  }
+
+  assert {
+    condition     = module.pubsub.subscriptions["jobs-worker"].retry_policy[0].minimum_backoff == "10s" && module.pubsub.subscriptions["jobs-worker"].retry_policy[0].maximum_backoff == "600s"
+    error_message = "A job is tried again after ten seconds at first, and after ten minutes later."
   }
 
   assert {
@@ -185,12 +202,12 @@ run "deployed" {
   }
 
   assert {
-    condition     = alltrue([for s in module.pubsub.subscriptions : s.ack_deadline_seconds >= module.function[{ "timing-writer" = "writer", "raw-recorder" = "recorder", "budget-economy" = "economy" }[s.name]].function.service_config[0].timeout_seconds])
+    condition     = alltrue([for s in module.pubsub.subscriptions : s.ack_deadline_seconds >= module.function[{ "timing-writer" = "writer", "raw-recorder" = "recorder", "budget-economy" = "economy", "jobs-worker" = "jobs" }[s.name]].function.service_config[0].timeout_seconds])
     error_message = "A push is not repeated while its function may still work on it."
   }
 
   assert {
-    condition     = { for id, s in module.pubsub.dead_letters : id => s.topic } == { for id in ["timing-dead", "events-dead", "raw-dead", "budget-dead"] : id => module.pubsub.topics[id].id }
+    condition     = { for id, s in module.pubsub.dead_letters : id => s.topic } == { for id in ["timing-dead", "events-dead", "raw-dead", "budget-dead", "jobs-dead"] : id => module.pubsub.topics[id].id }
     error_message = "Dead letters wait in a pull subscription of each topic for them."
   }
 
@@ -217,9 +234,9 @@ run "deployed" {
 
   assert {
     condition = toset([
-      for index in module.database.indexes : jsonencode([index.collection, index.query_scope, [for f in index.fields : [f.field_path, f.order]]])
+      for index in module.database.indexes : jsonencode([index.collection, index.query_scope, [for f in index.fields : [f.field_path, one([for word in [f.order, f.array_config] : word if contains(["ASCENDING", "DESCENDING", "CONTAINS"], word)])]]])
       ]) == toset([
-      for index in jsondecode(file("../firestore.indexes.json")).indexes : jsonencode([index.collectionGroup, index.queryScope, [for f in index.fields : [f.fieldPath, f.order]]])
+      for index in jsondecode(file("../firestore.indexes.json")).indexes : jsonencode([index.collectionGroup, index.queryScope, [for f in index.fields : [f.fieldPath, try(f.order, f.arrayConfig)]]])
     ])
     error_message = "Indexes are those of firestore.indexes.json."
   }
@@ -265,7 +282,7 @@ run "deployed" {
   # Buckets
   assert {
     condition = alltrue([
-      for bucket in [module.raw.bucket, module.source.bucket] :
+      for bucket in [module.raw.bucket, module.source.bucket, module.telemetry.bucket] :
       bucket.uniform_bucket_level_access && bucket.public_access_prevention == "enforced"
     ])
     error_message = "Nobody can make a bucket or an object of it public."
@@ -281,6 +298,18 @@ run "deployed" {
       "SetStorageClass ARCHIVE 180", "SetStorageClass NEARLINE 30", "Delete - 730", "AbortIncompleteMultipartUpload - 1",
     ]
     error_message = "Raw messages go to colder classes, and are deleted after two years."
+  }
+
+  assert {
+    condition = module.telemetry.bucket.name == "pitwall-test-telemetry" && [for rule in module.telemetry.bucket.lifecycle_rule : join(" ", [rule.action[0].type, rule.action[0].type == "SetStorageClass" ? rule.action[0].storage_class : "-", rule.condition[0].age])] == [
+      "SetStorageClass COLDLINE 365", "SetStorageClass NEARLINE 90", "AbortIncompleteMultipartUpload - 1",
+    ]
+    error_message = "Telemetry goes to colder classes."
+  }
+
+  assert {
+    condition     = module.telemetry.bucket.cors[0].origin == tolist(["*"]) && length(module.raw.bucket.cors) == 0
+    error_message = "Pages may read telemetry by its signed addresses, and nothing else."
   }
 
   # Secrets

@@ -160,6 +160,7 @@ def test_every_function_is_given_the_variables_that_terraform_gives_it(noted: li
     wired = local("functions.tf", "wired")
     told = {name: literal(value) for name, value in wired.items() if value.startswith('"')} | chosen
     told |= {"GOOGLE_CLOUD_PROJECT": PROJECT, "PITWALL_RAW_BUCKET": f"{PROJECT}-raw"}
+    told |= {"PITWALL_TELEMETRY_BUCKET": f"{PROJECT}-telemetry"}
     told |= {"PITWALL_PUBLIC": "on", "PITWALL_APP_CHECK": "off"}
     rulesets = {f"PITWALL_RULES_{name}": f"projects/{PROJECT}/rulesets/{name.lower()}" for name in ("OPEN", "CLOSED")}
     assert set(rulesets) == set(local("functions.tf", "of_function")["economy"])
@@ -235,20 +236,21 @@ def test_topics_subscriptions_and_jobs_are_those_of_terraform(noted: list[Noted]
     assert set(made) == topics | {f"{topic}-dead" for topic in topics}
     assert {flags["--message-storage-policy-allowed-regions"] for flags in made.values()} == {REGION}
     subscriptions = {one.words[3]: one.flags for one in called(noted, "pubsub", "subscriptions", "create")}
-    pushed = local("main.tf", "subscriptions")
+    pushed, slow = local("main.tf", "subscriptions"), local("main.tf", "slow_subscriptions")
+    quick = {"ack_deadline_s": 60, "minimum_backoff_s": 0.1, "maximum_backoff_s": 60}
     assert set(subscriptions) == {*pushed, *(f"{topic}-dead" for topic in topics)}
     for name, wanted in pushed.items():
-        url = f"https://{text(wanted['function'])}.run.app"
+        url, patience = f"https://{text(wanted['function'])}.run.app", slow.get(name, quick)
         assert subscriptions[name] == {
             "--topic": text(wanted["topic"]),
             "--enable-message-ordering": True,
             "--push-endpoint": url,
             "--push-auth-service-account": f"pitwall-push@{PROJECT}.iam.gserviceaccount.com",
             "--push-auth-token-audience": url,
-            "--ack-deadline": "60",
+            "--ack-deadline": str(patience["ack_deadline_s"]),
             "--message-retention-duration": "7d",
-            "--min-retry-delay": "0.1s",
-            "--max-retry-delay": "60s",
+            "--min-retry-delay": f"{patience['minimum_backoff_s']}s",
+            "--max-retry-delay": f"{patience['maximum_backoff_s']}s",
             "--dead-letter-topic": f"{text(wanted['topic'])}-dead",
             "--max-delivery-attempts": "100",
             "--expiration-period": "never",
@@ -281,13 +283,23 @@ def test_apis_secrets_and_buckets_are_those_of_terraform(noted: list[Noted]) -> 
     assert enabled == wanted - {"firebaseappcheck.googleapis.com", "telemetry.googleapis.com"}  # for what is not on
     assert {one.words[2] for one in called(noted, "secrets", "create")} == set(local("functions.tf", "secrets"))
     buckets = {one.words[3] for one in called(noted, "storage", "buckets", "create")}
-    assert buckets == {f"gs://{PROJECT}-raw", f"gs://{PROJECT}-source"}
+    assert buckets == {f"gs://{PROJECT}-raw", f"gs://{PROJECT}-source", f"gs://{PROJECT}-telemetry"}
     for one in called(noted, "storage", "buckets", "create"):
         assert {"--uniform-bucket-level-access", "--public-access-prevention"} <= set(one.flags)
-    [update] = called(noted, "storage", "buckets", "update")
-    rules = json.loads(update.files["build/raw.json"])["rule"]
-    ages = [(rule["action"].get("storageClass", rule["action"]["type"]), rule["condition"]["age"]) for rule in rules]
-    assert ages == [("NEARLINE", 30), ("ARCHIVE", 180), ("Delete", 730), ("AbortIncompleteMultipartUpload", 1)]
+    aborted = ("AbortIncompleteMultipartUpload", 1)
+    ages = {
+        "raw": [("NEARLINE", 30), ("ARCHIVE", 180), ("Delete", 730), aborted],
+        "telemetry": [("NEARLINE", 90), ("COLDLINE", 365), aborted],
+    }
+    updates = [one for one in called(noted, "storage", "buckets", "update") if "--lifecycle-file" in one.flags]
+    assert {one.words[3] for one in updates} == {f"gs://{PROJECT}-{bucket}" for bucket in ages}
+    for update in updates:
+        bucket = update.words[3].removeprefix(f"gs://{PROJECT}-")
+        rules = json.loads(update.files[f"build/{bucket}.json"])["rule"]
+        told = [
+            (rule["action"].get("storageClass", rule["action"]["type"]), rule["condition"]["age"]) for rule in rules
+        ]
+        assert told == ages[bucket]
     [database] = called(noted, "firestore", "databases", "create")
     assert {"--delete-protection", "--enable-pitr"} <= set(database.flags)
 

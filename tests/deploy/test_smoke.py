@@ -43,9 +43,9 @@ class Edge:
         self.services = {name: self._service(name) for name in smoke.FUNCTIONS}
         self.jobs = {name: self._job(name) for name in smoke.JOBS}
         self.subscriptions = {name: self._push(name, topic) for name, topic in smoke.SUBSCRIPTIONS.items()}
-        for topic in ("timing", "events", "raw", "budget"):
+        for topic in smoke.TOPICS:
             self.subscriptions[f"{topic}-dead"] = {"name": f"projects/{project}/subscriptions/{topic}-dead"}
-        self.waiting = {f"{topic}-dead": 0 for topic in ("timing", "events", "raw", "budget")}
+        self.waiting = {f"{topic}-dead": 0 for topic in smoke.TOPICS}
         self.rules = (ROOT / "firestore.rules").read_text(encoding="utf-8")
         self.message = "as the test wants it"
         self.status: dict[str, int] = {"/signalrcore/negotiate": 200}
@@ -512,6 +512,6 @@ def test_it_asks_for_what_is_deployed() -> None:
     assert set(smoke.JOBS) == set(local("main.tf", "jobs"))
     pushed = {name: text(one["topic"]) for name, one in local("main.tf", "subscriptions").items()}
     assert pushed == smoke.SUBSCRIPTIONS
-    assert {(name, topic) for name, topic, _ in topology.push_subscriptions(Settings(project="p"))} == set(
+    assert {(name, topic) for name, topic, *_ in topology.push_subscriptions(Settings(project="p"))} == set(
         smoke.SUBSCRIPTIONS.items()
     )

@@ -18,7 +18,7 @@ locals {
     }
     dead_letters = {
       description = "Messages, or documents of one, that can never be stored"
-      filter      = "(${local.names["writer"]} AND jsonPayload.message=\"can never be stored\") OR (${local.names["recorder"]} AND jsonPayload.message=\"can never be recorded\") OR (${local.names["economy"]} AND jsonPayload.message=\"tells no costs\")"
+      filter      = "(${local.names["writer"]} AND jsonPayload.message=\"can never be stored\") OR (${local.names["recorder"]} AND jsonPayload.message=\"can never be recorded\") OR (${local.names["economy"]} AND jsonPayload.message=\"tells no costs\") OR (${local.names["jobs"]} AND jsonPayload.message=\"asks for no job\")"
       labels      = { reason = "EXTRACT(jsonPayload.reason)" }
     }
     redeliveries = {

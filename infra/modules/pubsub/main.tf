@@ -30,7 +30,7 @@ resource "google_pubsub_subscription" "push" {
   topic   = google_pubsub_topic.topic[each.value.topic].id
 
   enable_message_ordering    = true
-  ack_deadline_seconds       = 60
+  ack_deadline_seconds       = each.value.ack_deadline_s
   message_retention_duration = "604800s"
 
   push_config {
@@ -43,8 +43,8 @@ resource "google_pubsub_subscription" "push" {
   }
 
   retry_policy {
-    minimum_backoff = "0.1s"
-    maximum_backoff = "60s"
+    minimum_backoff = "${each.value.minimum_backoff_s}s"
+    maximum_backoff = "${each.value.maximum_backoff_s}s"
   }
 
   dead_letter_policy {

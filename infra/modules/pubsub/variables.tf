@@ -19,12 +19,23 @@ variable "topics" {
 }
 
 variable "subscriptions" {
-  description = "Push subscriptions by id: their topic, and the URL of the function they push to."
-  type        = map(object({ topic = string, endpoint = string }))
+  description = "Push subscriptions by id: their topic, the URL of the function they push to, how long a push may take, and after how many seconds one that failed is tried again, at first and at most."
+  type = map(object({
+    topic             = string
+    endpoint          = string
+    ack_deadline_s    = optional(number, 60)
+    minimum_backoff_s = optional(number, 0.1)
+    maximum_backoff_s = optional(number, 60)
+  }))
 
   validation {
     condition     = alltrue([for s in var.subscriptions : contains(keys(var.topics), s.topic)])
     error_message = "A subscription is to one of the topics."
+  }
+
+  validation {
+    condition     = alltrue([for s in var.subscriptions : s.ack_deadline_s >= 10 && s.ack_deadline_s <= 600 && s.maximum_backoff_s <= 600])
+    error_message = "Pub/Sub waits 10 to 600 s for an answer, and at most 600 s between two attempts."
   }
 }
 

@@ -9,6 +9,18 @@ resource "google_storage_bucket" "bucket" {
   public_access_prevention    = "enforced"
   force_destroy               = !var.protected
 
+  # Any page: what may be read is said by the signature of an address, and no cookie goes along.
+  dynamic "cors" {
+    for_each = var.read_by_pages ? ["*"] : []
+
+    content {
+      origin          = [cors.value]
+      method          = ["GET", "HEAD"]
+      response_header = ["Content-Type", "ETag"]
+      max_age_seconds = 3600
+    }
+  }
+
   soft_delete_policy {
     retention_duration_seconds = 604800
   }

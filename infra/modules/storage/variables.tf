@@ -39,3 +39,9 @@ variable "protected" {
   description = "Whether the bucket can only be deleted once it is empty."
   type        = bool
 }
+
+variable "read_by_pages" {
+  description = "Whether pages in browsers may read what a signed address shows them."
+  type        = bool
+  default     = false
+}
