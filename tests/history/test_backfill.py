@@ -28,6 +28,7 @@ from pitwall.history.season_documents import documents
 from pitwall.history.stored import said
 from pitwall.history.work import BadRequest, Stopped
 from pitwall.pipeline.database import Database
+from pitwall.pipeline.store import Versioned, VersionedStore
 from pitwall.settings import Settings
 from tests.history import ergast
 from tests.history.backfilling import Documents, Ran, asked_at_once, everything
@@ -289,6 +290,15 @@ def test_an_archive_without_timing_gives_what_it_has_and_jolpica_the_laps_until_
     session = firestore.document(paths.session("9070")).get().to_dict() or {}
     assert session["final"] is True
     assert not firestore.document(paths.lap("9070", 3)).get().exists, "F1's archive is taken at its word"
+
+
+def test_laps_that_were_heard_live_are_not_replaced_by_jolpicas(
+    env: Callable[[str], None], database: Database, firestore: firestore_api.Client, tmp_path: Path
+):
+    heard = {"at": datetime(2023, 4, 30, 11, 5, tzinfo=UTC), "lap": 1, "drivers": {"11": {"sector1Ms": 36_000}}}
+    VersionedStore(database).write([Versioned(paths.lap("9070", 1), heard, 2 << 32)])
+    Ran(tmp_path, *WORDS, "--session", "R")
+    assert [lap.to_dict()["drivers"] for lap in firestore.collection(paths.laps("9070")).stream()] == [heard["drivers"]]
 
 
 def test_when_f1s_archive_keeps_failing_it_is_let_alone_and_results_are_stored(

@@ -46,6 +46,7 @@ from pitwall.history.season_documents import round_of
 from pitwall.history.work import BadRequest
 from pitwall.message import Message
 from pitwall.pipeline.database import Database, Unavailable
+from pitwall.pipeline.envelope import split_version
 from pitwall.pipeline.store import Versioned, VersionedStore
 from pitwall.settings import Settings
 from pitwall.sources import Source
@@ -492,7 +493,7 @@ class Filling:
         entry.written += written
         entry.repaired += told.repaired
         entry.refused += told.refused
-        if entry.state in ("skipped", "same") or (entry.state == "missing" and self._year < FIRST_TIMED):
+        if entry.state in ("skipped", "same"):
             entry.state = "done" if written else "same"
 
     def _laps(self, entry: Entry, round_: int) -> None:
@@ -500,6 +501,9 @@ class Filling:
         part = f"laps/{entry.key}"
         if self._year < official.FIRST_LAPS or self._marks.has(part):
             return
+        there = RETRIES(lambda: self.database.query(paths.laps(entry.key), limit=1, only=("v",)))
+        if any(split_version(lap["v"])[0] for _, lap in there):
+            return  # a poller heard them, and knows more
         told = self._asked("laps", lambda: self.web.jolpica.laps(self._year, round_), round_)
         if told is None:
             return
@@ -628,8 +632,9 @@ class Filling:
                     entry.repaired.append(str(error))
             entry.written = self._marks.store(circuits.documents(self._year, [circuit], keys, maps, self.now, before))
             if entry.state != "failed":
-                self._marks.set(f"circuit/{id_}", made_of)
                 entry.state = "done" if entry.written else "same"
+            if maps or (entry.state != "failed" and self._year < self.now.year):  # a season's maps are drawn during it
+                self._marks.set(f"circuit/{id_}", made_of)
             self._tell(entry)
 
     def _telemetry(self, chosen: Sequence[tuple[EventDocument, ScheduledSession]]) -> None:
