@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,14 @@ from pitwall.history import backfill
 from pitwall.history.backfill import Wanted, main, work
 from pitwall.history.jolpica import Jolpica
 from pitwall.history.official import Season, known, rounds
+from pitwall.history.season import Web
 from pitwall.history.season_documents import documents
 from pitwall.history.stored import said
 from pitwall.history.work import BadRequest, Stopped
 from pitwall.pipeline.database import Database
 from pitwall.pipeline.store import Versioned, VersionedStore
 from pitwall.settings import Settings
+from pitwall.sources.archive import Archive
 from tests.history import ergast
 from tests.history.backfilling import Documents, Ran, asked_at_once, everything
 from tests.history.frozen import WEB, needs_web
@@ -446,6 +449,36 @@ def test_a_dry_run_says_what_would_be_written_and_writes_nothing(
     run = Ran(tmp_path, *WORDS, "--session", "S", "--dry-run")
     assert run.of("Sprint")["written"] > 40
     assert everything(firestore) == {}
+
+
+def test_off_a_terminal_every_line_says_year_round_and_session(
+    env: Callable[[str], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    Ran(tmp_path, *WORDS, "--session", "R")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in lines[:3]] == [
+        "INFO    2023 calendar",
+        "WARNING 2023 round 4 Race",
+        "INFO    2023 standings and statistics",
+    ]
+    assert "\x1b" not in "".join(lines)
+
+
+def test_interrupted_it_says_so_and_goes_on_when_called_again(env: Callable[[str], None], tmp_path: Path):
+    class Pressed(Archive):
+        """Somebody presses Ctrl-C while a session is fetched."""
+
+        def open(self, path: str, **options: Any) -> Any:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def pressed(settings: Settings, cache: Path | None) -> Iterator[Web]:
+        with asked_at_once(settings, cache) as web, Pressed(f"{settings.f1_url}/static/") as archive:
+            yield web._replace(archive=archive)
+
+    first = Ran(tmp_path, *WORDS, "--session", "S", opening=pressed)
+    assert (first.code, first.of("Sprint")["state"]) == (130, "interrupted")
+    assert Ran(tmp_path, *WORDS, "--session", "S").code == 0
 
 
 def test_several_seasons_are_one_range():
