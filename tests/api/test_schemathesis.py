@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from google.cloud import firestore as firestore_api
+from google.cloud import pubsub_v1
+from google.cloud import storage as storage_api
 from werkzeug.serving import make_server
 
 from local.emulators import Emulator
@@ -25,9 +27,13 @@ from tests.api.conftest import NOW, Stored
 from tests.documents.examples import AT, EXAMPLES, TOWER_LINE
 
 SESSIONS_S = 25
+PAST_S = 10
 ACCOUNTS_S = 8
 ROLE_S = 3
 """Seconds for which it goes on asking."""
+
+PAST = "^/api/(seasons|races|drivers|constructors|circuits|standings|f1)"
+ACCOUNTS = "^/api/(me|keys|users$|jobs)"
 
 CONFIG = """
 seed = 1
@@ -35,22 +41,24 @@ color = false
 
 [checks]
 # A cursor of another list, a first lap after the last one: what a schema cannot say.
-positive_data_acceptance.expected-statuses = [200, 201, 204, 400, 401, 403, 404, 409]
+positive_data_acceptance.expected-statuses = [200, 201, 202, 204, 400, 401, 403, 404, 409]
 [generation]
 max-examples = 12
 """
 
 
 @pytest.fixture
-def served(firestore: firestore_api.Client, project: str) -> Iterator[str]:
+def served(firestore: firestore_api.Client, storage: storage_api.Client, project: str) -> Iterator[str]:
     """Address of the API on a small session, without limits to how often it may be asked."""
+    bucket = storage.create_bucket(f"{project}-telemetry").name
     towers = {
         tower_slot("9845", millis(at)): TowerDocument(at=at, lines={"44": TOWER_LINE})
         for at in (AT - timedelta(seconds=5 * i) for i in range(5))
     }
     fifth = LapDocument(at=AT, lap=5, drivers={"44": Lap(position=1)})
     Stored(firestore)({**EXAMPLES, **towers, lap("9845", 5): fifth})
-    app = create_app(Settings(project=project, rate_limit_address=0, rate_limit_key=0), clock=lambda: NOW)
+    settings = Settings(project=project, telemetry_bucket=bucket, rate_limit_address=0, rate_limit_key=0)
+    app = create_app(settings, clock=lambda: NOW)
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
@@ -71,16 +79,21 @@ def run(served: str, folder: Path, seconds: int, *options: str) -> None:
 
 
 def test_the_api_keeps_to_its_contract(served: str, tmp_path: Path):
-    run(served, tmp_path, SESSIONS_S, "--exclude-path-regex", "/api/(users|me|keys)")
+    run(served, tmp_path, SESSIONS_S, "--exclude-path-regex", f"^/api/users|{ACCOUNTS}|{PAST}")
+
+
+def test_what_is_of_the_past_keeps_to_its_contract(served: str, tmp_path: Path):
+    run(served, tmp_path, PAST_S, "--include-path-regex", PAST)
 
 
 @pytest.mark.parametrize(
     ("routes", "seconds"),
-    [("^/api/(me|keys|users$)", ACCOUNTS_S), ("^/api/users/{uid}/role$", ROLE_S)],
-    ids=["accounts and keys", "roles, by which an admin who knew its own uid would end the other run"],
+    [(ACCOUNTS, ACCOUNTS_S), ("^/api/users/{uid}/role$", ROLE_S)],
+    ids=["accounts, keys and jobs", "roles, by which an admin who knew its own uid would end the other run"],
 )
 def test_what_is_for_accounts_keeps_to_its_contract(
     auth_emulator: Emulator,
+    publisher: pubsub_v1.PublisherClient,
     served: str,
     project: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -89,5 +102,6 @@ def test_what_is_for_accounts_keeps_to_its_contract(
     seconds: int,
 ):
     monkeypatch.setenv(auth_emulator.variable, auth_emulator.value)
+    publisher.create_topic(name=publisher.topic_path(project, "jobs"))
     token = bearer(Accounts(auth_emulator, project).token("admin"))["Authorization"]
     run(served, tmp_path, seconds, "--include-path-regex", routes, "--header", f"Authorization: {token}")

@@ -53,6 +53,10 @@ _HEADERS: dict[str, tuple[str, Schema]] = {
     "WWW-Authenticate": ("how to say who asks", {"type": "string"}),
     "Link": ('the next page of a list as CSV (RFC 8288, `rel="next"`)', {"type": "string"}),
 }
+_TEXT_SCHEMA: Schema = {"type": "string"}
+_NOT_JSON: dict[str, Schema] = {
+    "text/event-stream": {"description": "server-sent events; the data of each is what the answer as JSON would be"}
+}
 _LIMITED = ("RateLimit", "RateLimit-Policy")
 _KEPT = ("ETag", "Cache-Control", *_LIMITED)
 
@@ -203,7 +207,7 @@ def _content(route: Route, types: _Types) -> Schema:
     examples = _examples().get(name(route.method, _path(route)), {})
     return {
         content_type: {
-            "schema": types.schema(told.answers) if content_type == JSON else {"type": "string"},
+            "schema": types.schema(told.answers) if content_type == JSON else _NOT_JSON.get(content_type, _TEXT_SCHEMA),
             **({"example": examples[content_type]} if content_type in examples else {}),
         }
         for content_type in told.content_types
