@@ -8,7 +8,8 @@ Several feeds share topics, writer, recorder and API; each has its own two polle
     with Stack(feeds=[FeedSpec("f1", "recording:/a"), FeedSpec("kart-demo", "recording:/b")]) as stack: ...
 
 `schedule` and `reconciler` read F1's calendar and archive, of the first feed, from `archive` alone (`local.archive`
-serves one); without it they say so and change nothing. Nothing here ever asks the internet.
+serves one); without it they say so and change nothing. `jobs` reads the same, and what `env` names of the other servers
+(`local.web` plays them). Nothing here ever asks the internet.
 
 While it is up, Google's clients made in this process find the emulators too (the variables are in `os.environ`).
 When it goes down it ends what it started and nothing else, also on Ctrl-C, and if this process is killed
@@ -46,6 +47,9 @@ feed's id follows: `poller-a-kart-demo`."""
 
 HISTORY = {"schedule": 24 * 60, "reconciler": 15}
 """The functions that read F1's calendar and archive, and every how many ticks of a poller their jobs run."""
+
+NOWHERE = "http://127.0.0.1:9"
+"""Where the servers of the history are that nobody has named: no request gets there."""
 
 RULES = ROOT / "firestore.rules"
 _WARM_UP_WRITES = 30
@@ -163,7 +167,7 @@ class Stack:
             topology.create(self.settings, endpoints)
             for bucket in (self.settings.raw_bucket, self.settings.telemetry_bucket):
                 self.storage().create_bucket(bucket)
-            for name in HISTORY:
+            for name in (*HISTORY, "jobs"):
                 self.functions[name].wait_until_ready()
             supervisor = Supervisor(self.functions)
             exit_.callback(supervisor.stop)
@@ -307,8 +311,11 @@ class Stack:
         archive = {"PITWALL_HISTORY": "none"}
         if self._archive:
             archive = {"PITWALL_HISTORY": "f1", "PITWALL_F1_URL": self._archive}
-        env = {**self._env, **self.settings.to_env(), **self.emulators.env, **archive}
-        for name in HISTORY:
+        usual, told = Settings().to_env(), self.settings.to_env()
+        others = ("PITWALL_JOLPICA_URL", "PITWALL_F1SCHEDULE_URL", "PITWALL_MULTIVIEWER_URL")
+        nowhere = {name: NOWHERE for name in others if told[name] == usual[name]}
+        env = {**self._env, **told, **nowhere, **self.emulators.env, **archive}
+        for name in (*HISTORY, "jobs"):
             self.functions[name] = FunctionServer(processes, name, name, {**env, "PITWALL_INSTANCE": name}, threads=1)
 
     def _warm_up(self) -> None:

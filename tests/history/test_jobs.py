@@ -181,7 +181,7 @@ def test_a_message_that_comes_twice_while_the_job_is_at_work_comes_again_later(
 ) -> None:
     """That is what takes the job up if the worker is killed; once the job is done it is taken."""
     first = at_work(2)
-    assert handled(start(), message()) == 503
+    assert handled(start(), message()) == 409
     let_through(firestore, 4)
     assert first.result(30) == 204
     assert handled(start(), message()) == 204
@@ -195,7 +195,7 @@ def test_of_two_workers_that_begin_at_once_one_works(firestore: firestore_api.Cl
     def begin(jobs: Jobs) -> int:
         together.wait(30)
         status = handled(jobs, message())
-        if status == 503:
+        if status == 409:
             refused.release()
         return status
 
@@ -206,7 +206,7 @@ def test_of_two_workers_that_begin_at_once_one_works(firestore: firestore_api.Cl
             assert all(refused.acquire(timeout=30) for _ in range(3))
         finally:
             let_through(firestore, 4)
-        assert sorted(answer.result(30) for answer in answers) == [204, 503, 503, 503]
+        assert sorted(answer.result(30) for answer in answers) == [204, 409, 409, 409]
     assert steps_taken(firestore) == ALL
 
 
@@ -363,7 +363,7 @@ def test_a_worker_whose_job_was_taken_over_stops(
 ) -> None:
     first = at_work(2)
     firestore.document(PATH).update({"v": 9 * 2**32 + 1, "message": "the other"})
-    assert first.result(30) == 503
+    assert first.result(30) == 409
     assert (found(firestore)["state"], found(firestore)["message"]) == ("running", "the other")
 
 
@@ -372,7 +372,7 @@ def test_a_job_that_was_queued_anew_is_lost_to_the_worker_of_its_earlier_turn(
 ) -> None:
     first = at_work(2)
     firestore.document(PATH).update({"state": "queued", "turn": 2})
-    assert first.result(30) == 503
+    assert first.result(30) == 409
     assert (found(firestore)["state"], found(firestore)["turn"]) == ("queued", 2)
 
 

@@ -64,6 +64,14 @@ class OutOfTime(Stopped):
 class Later(Exception):
     """The message is to be delivered again; the text says why."""
 
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class AtWork(Later):
+    """Somebody else is at the job, which is no failure of anybody."""
+
+    status = HTTPStatus.CONFLICT
+
 
 class Jobs:
     """One instance of the function `jobs`.
@@ -92,12 +100,12 @@ class Jobs:
         self._seconds = seconds
 
     def handle(self, body: bytes) -> Response:
-        """The answer to a push request with this body: 204, 400 if it is no push, 503 to have it delivered again."""
+        """The answer to a push request with this body: 204, 400 if it is no push, else 409 or 503 to have it again."""
         try:
             return push.receive(body, self._deliver, again=(Unavailable, NotPutAway, NotQueued))
         except Later as later:
             log("INFO", "to be delivered again", detail=str(later)[:500])
-            return push.problem(HTTPStatus.SERVICE_UNAVAILABLE, "try-again", str(later))
+            return push.problem(later.status, "try-again", str(later))
 
     def _deliver(self, delivered: push.Push) -> None:
         try:
@@ -132,7 +140,7 @@ class Jobs:
             log("INFO", "a message of a job that has ended", turn=turn.turn, state=state)
             return
         if is_at_work(before, self._stale_s):
-            raise Later(f"{path} is at work: its last word is {silent(before):.0f} s old")
+            raise AtWork(f"{path} is at work: its last word is {silent(before):.0f} s old")
         job = Job(self._database, path, turn.kind, last_epoch(fields) + 1, before)
         goes_on = turn.turn == at_turn
         job.turn = turn.turn
@@ -143,7 +151,7 @@ class Jobs:
         try:
             job.begin("goes on" if job.progress or killed else "begins")
         except JobRunning as error:
-            raise Later(str(error)) from None
+            raise AtWork(str(error)) from None
         except UNSTORABLE as error:
             raise UnreadableTurn(f"its request cannot be stored: {error}") from None
         if goes_on and fields.get("cancel") is True:
@@ -175,7 +183,7 @@ class Jobs:
             self._end(job, "cancelled", "it was cancelled while at work")
         except JobLost as lost:
             # Whoever has it now may have it by a copy of this very message.
-            raise Later(str(lost)) from None
+            raise AtWork(str(lost)) from None
         except OutOfTime as over:
             self._go_on(turn, job, furthest, str(over))
         except BadRequest as error:
@@ -203,7 +211,7 @@ class Jobs:
             self._end(job, "cancelled", "it was cancelled while at work")
             return
         except JobLost as lost:
-            raise Later(str(lost)) from None
+            raise AtWork(str(lost)) from None
         self._queue.put(Turn(kind=turn.kind, key=turn.key, request=dict(job.request or {}), turn=job.turn))
         log("INFO", "queued the next turn", turn=job.turn, progress=job.progress, detail=why)
 
@@ -219,7 +227,7 @@ class Jobs:
             self._end(job, "cancelled", "it was cancelled while at work")
             return
         except JobLost as lost:
-            raise Later(str(lost)) from None
+            raise AtWork(str(lost)) from None
         raise Later(why)
 
     def _stalls(self, job: Job, furthest: int) -> bool:
@@ -240,7 +248,7 @@ class Jobs:
                 state, error = "failed", f"what came of it cannot be stored: {refused}"
                 RETRIES(lambda: job.tell("failed", "", error))
         except JobLost as lost:
-            raise Later(str(lost)) from None
+            raise AtWork(str(lost)) from None
         log("ERROR" if state == "failed" else "INFO", f"the job is {state}", detail=(error or message)[:500])
 
 
