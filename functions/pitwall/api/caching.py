@@ -45,7 +45,7 @@ REPEATABLE = "pitwall.repeatable"
 
 _CONDITIONS = ("HTTP_IF_NONE_MATCH", "HTTP_IF_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE")
 
-_OVERHEAD = 2_048
+OVERHEAD = 2_048
 """Bytes an answer takes beside its body, roughly."""
 _JSON = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_SORT_KEYS
 """Firestore gives the keys of a map in any order; the same document has to give the same bytes."""
@@ -102,7 +102,7 @@ class Answer:
     @property
     def size(self) -> int:
         """Bytes it takes, at most: the gzipped body is no longer than the plain one."""
-        return 2 * len(self.body.plain) + _OVERHEAD
+        return 2 * len(self.body.plain) + OVERHEAD
 
     def response(self, good_until: float | None = None) -> Response:
         """The response to the current request, or 304 if the client has it already. Raises PreconditionFailed.
@@ -140,7 +140,7 @@ def wants_gzip(accepted: str) -> bool:
 class Absence:
     """That what was asked for is not there, which a crowd may ask for as well."""
 
-    size = _OVERHEAD
+    size = OVERHEAD
 
     def __init__(self, problem: NotFound | NoSession) -> None:
         self.problem = problem

@@ -19,7 +19,7 @@ from cachetools import LRUCache
 from werkzeug.datastructures import EnvironHeaders
 
 from pitwall.api import access, request_log
-from pitwall.api.caching import REPEATABLE, Headers, Repeatable, wants_gzip
+from pitwall.api.caching import OVERHEAD, REPEATABLE, Headers, Repeatable, wants_gzip
 from pitwall.api.hot import Seconds
 from pitwall.api.limits import Limits
 from pitwall.pipeline.log import follow
@@ -37,8 +37,6 @@ _TOLD_APART = frozenset({"accept", "accept-encoding", "origin"})
 
 _OF_THE_CLIENT = frozenset({"ratelimit", "ratelimit-policy"})
 _OF_THE_BODY = frozenset({"content-type", "content-length", "content-encoding"})
-_OVERHEAD = 2_048
-"""Bytes an answer takes beside its body, roughly."""
 
 MAX_BYTES = 16 * 1024 * 1024
 """Bytes kept, many of them a second time the same; what was not asked for the longest goes first."""
@@ -56,7 +54,7 @@ class _Kept(NamedTuple):
 
     @property
     def size(self) -> int:
-        return len(self.note.body) + _OVERHEAD
+        return len(self.note.body) + OVERHEAD
 
 
 class Front:
