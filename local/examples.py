@@ -31,8 +31,11 @@ from pitwall.api.jobs import EVENTS
 from pitwall.documents import paths
 from pitwall.documents.encoding import to_fields
 from pitwall.documents.schedule import EventDocument, ScheduledSession
+from pitwall.history.telemetry.objects import COMPACT_TYPE, Race, Store
+from pitwall.history.telemetry.processing import Opened, computed
 from pitwall.pipeline.database import Database
 from pitwall.settings import LOCAL_PROJECT
+from pitwall.sources.recording import open_recording
 
 ITEMS = 2
 """Items of a list that are kept, and members of a map by racing number."""
@@ -46,6 +49,7 @@ _BODIES: dict[str, Any] = {
     "PATCH /api/users/{uid}/role": {"role": "viewer"},
     "POST /api/keys": {"name": "a bot"},
     "POST /api/jobs": {"kind": "backfill", "season": 2018, "round": 4},
+    "POST /api/f1/race-telemetry": {"year": 2026, "round": 12, "frame_skip": 4},
 }
 """What routes are sent, in the order in which they have to come; every other one follows."""
 
@@ -54,7 +58,12 @@ _MAKES = {"POST /api/keys": "/keys/", "POST /api/jobs": "/jobs/"}
 
 _LAST = ("POST /api/jobs/{id}/cancel", "DELETE /api/keys/{id}", "PATCH /api/users/{uid}/role", "DELETE /api/me")
 CSV = "text/csv"
-_FORMATS = {CSV: "csv", EVENTS: "events"}
+_FORMATS = {CSV: {"format": "csv"}, EVENTS: {"format": "events"}, COMPACT_TYPE: {"compress": "true"}}
+_QUERIES = {
+    "GET /api/races/{raceId}/telemetry": {"driver": "{racingNumber}", "lap": "5"},
+    "GET /api/races/{raceId}/telemetry/compare": {"a": "{racingNumber}:fastest", "b": "{racingNumber}:5"},
+}
+"""What routes are asked with."""
 _OF_WHAT_RUNS = ("POST /api/sessions/{id}/telemetry/{racingNumber}",)
 """Routes that have no answer for a session that is over."""
 _OF_NO_USE = re.compile(r"/api/(docs|redoc|openapi\.json)")
@@ -79,7 +88,7 @@ def _write(stack: Stack, auth: str, wanted: str) -> None:
         drivers = api.get(f"/api/sessions/{current['sessionKey']}/drivers").raise_for_status().json()
         winner = drivers["items"][0]["racingNumber"]
         given = {"id": current["sessionKey"], "lap": 5, "driverId": winner, "year": calendar, "uid": uid}
-        given["racingNumber"] = winner
+        given |= {"racingNumber": winner, "round": _store_telemetry(stack, calendar, current["round"])}
         season = _store_season(current["sessionKey"])
         past = {
             **given,
@@ -134,11 +143,14 @@ def _example(api: httpx.Client, route: str, content_types: list[str], given: dic
     path = re.sub(r"{(\w+)}", lambda variable: str(given[variable[1]]), template)
     shown = {}
     for content_type in dict.fromkeys(content_types or [""]):
-        query = {"format": _FORMATS[content_type]} if content_type in _FORMATS else {}
+        query = {name: value.format(**given) for name, value in _QUERIES.get(route, {}).items()}
+        query |= _FORMATS.get(content_type, {})
         answer = api.request(method, path, params=query, json=_BODIES.get(route))
         answer.raise_for_status()
         if content_type == EVENTS:
             shown[content_type] = answer.text
+        elif content_type == COMPACT_TYPE:
+            shown[content_type] = answer.content[: len("PWT1")].decode()
         elif content_type == CSV:
             shown[content_type] = "".join(answer.text.splitlines(keepends=True)[: ITEMS + 1])
         elif content_type:
@@ -172,6 +184,13 @@ def _store_season(key: str) -> made_up_season.Stored:
     """Stores a made-up season around the session that was played."""
     with closing(Database(LOCAL_PROJECT)) as database:
         return made_up_season.store_season(database, key)
+
+
+def _store_telemetry(stack: Stack, year: int, round_: int) -> int:
+    """Computes the telemetry of the race that was played, as the job does; the race's round."""
+    recorded = Opened(open_recording(simulated(1)), "Race", final=True)
+    computed(Store.of(stack.settings), Race(year, round_), recorded, lambda *_: None)
+    return round_
 
 
 def _store_calendar(stack: Stack) -> int:

@@ -123,6 +123,7 @@ class WantedTelemetry(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 SUMMARY = Shape(RaceTelemetry, LapTelemetry, name="RaceOrLapTelemetry", rows="points")
+LAP = Shape(LapTelemetry, rows="points")
 COMPARISON = Shape(Comparison, rows="points")
 SESSION_OF_YEAR = Shape(SessionOfYear)
 
@@ -326,9 +327,8 @@ def process(year: str, round_number: str) -> Response:
 def _started(race: Race) -> Response:
     _known_race(race)
     job = jobs.start(KIND, race.id, {"year": race.year, "round": race.round, "session": race.session})
-    response = Response(msgspec.json.encode(job), HTTPStatus.ACCEPTED, content_type=JSON)
-    response.headers["Location"] = f"/api/jobs/{job['id']}"
-    response.headers["Cache-Control"] = "no-store"
+    response = private.answer(msgspec.convert(job, jobs.ShownJob), HTTPStatus.ACCEPTED)
+    response.headers |= {"Location": f"/api/jobs/{job['id']}", "Cache-Control": "no-store"}
     return response
 
 
@@ -472,7 +472,7 @@ def of_race(race_id: str) -> Answer:
     if "driver" not in given:
         return _answer(lambda: _summary(race, manifest), race, manifest, SUMMARY)
     number, lap = _lap(manifest, given["driver"], given.get("lap", "fastest"))
-    return _answer(lambda: reading.lap(_telemetry().store, race, manifest, number, lap), race, manifest, SUMMARY)
+    return _answer(lambda: reading.lap(_telemetry().store, race, manifest, number, lap), race, manifest, LAP)
 
 
 @routes.get("/races/<race_id>/telemetry/compare")

@@ -109,16 +109,15 @@ def _stream(columns: list[Ints]) -> bytes:
     """All columns of a channel, deflated, with the order of differences that takes the least."""
     written = [b"".join(_column(values, order) for values in columns) for order in range(_MAX_ORDER + 1)]
     # "Filtered" is zlib's own word for small numbers that seldom repeat.
-    packed = [
-        _deflate(raw, strategy)
-        for raw in dict.fromkeys(written)
-        for strategy in (zlib.Z_DEFAULT_STRATEGY, zlib.Z_FILTERED)
-    ]
-    return min(packed, key=len)
+    strategies = (zlib.Z_DEFAULT_STRATEGY, zlib.Z_FILTERED)
+    ways = [(raw, strategy) for raw in dict.fromkeys(written) for strategy in strategies]
+    # Which one is best shows at once; only that one is worth the time of the last few per cent.
+    raw, strategy = min(ways, key=lambda way: len(_deflate(way[0], way[1], 6)))
+    return _deflate(raw, strategy, 9)
 
 
-def _deflate(raw: bytes, strategy: int) -> bytes:
-    packer = zlib.compressobj(6, zlib.DEFLATED, zlib.MAX_WBITS, 9, strategy)
+def _deflate(raw: bytes, strategy: int, level: int) -> bytes:
+    packer = zlib.compressobj(level, zlib.DEFLATED, zlib.MAX_WBITS, 9, strategy)
     return packer.compress(raw) + packer.flush()
 
 

@@ -210,10 +210,11 @@ class Store:
 
     @classmethod
     def of(cls, settings: Settings, timeout_s: float = 60.0, persists_s: float = 120.0) -> Self:
-        """That of the settings; nothing is asked yet."""
+        """That of the settings; nothing is asked yet. Raises StoreUnavailable where there are no credentials."""
         from google.cloud import storage
 
-        client = storage.Client(project=settings.project)
+        with _asked("the bucket of telemetry"):
+            client = storage.Client(project=settings.project)
         return cls(client.bucket(settings.telemetry_bucket), timeout_s, persists_s)
 
     def manifest(self, race: Race) -> Manifest | None:
