@@ -423,6 +423,25 @@ def test_after_a_crash_the_successor_goes_on_without_losing_a_sample(
     assert [path for _, path in found.deletes] == [PATH]
 
 
+def test_a_planned_hand_over_loses_no_sample_either(
+    settings: Settings, database: Database, requests: TelemetryRequests, taken: Taken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests.ask("7001", "2", "somebody")
+    first = Poller(settings, database, open_source)
+
+    def seen(envelope: Envelope, _: Publisher) -> None:
+        if any(document.path == PATH for document in envelope.documents):
+            first.stop()
+
+    watch_published(monkeypatch, seen)
+    assert first.run().outcome == "handed-over"
+    assert hold(settings, database).outcome == "ended"
+    found = told(taken("timing"), PATH)
+    assert {v >> 32 for v, _ in found.documents} == {1, 2}
+    assert found.instants == {instant(at) for at in SAMPLES if instant(at) >= min(found.instants)}
+    assert [path for _, path in found.deletes] == [PATH]
+
+
 def test_a_successor_deletes_what_ended_while_nobody_held_the_feed(
     settings: Settings, database: Database, requests: TelemetryRequests, taken: Taken, monkeypatch: pytest.MonkeyPatch
 ) -> None:
