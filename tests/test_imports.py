@@ -36,6 +36,7 @@ CALLS = {
     "recorder": ("POST", "/", b"no push", 400),
     "economy": ("POST", "/", b"no push", 400),
     "reconciler": ("POST", "/", b"{}", 200),
+    "jobs": ("POST", "/", b"no push", 400),
 }
 
 

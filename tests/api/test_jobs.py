@@ -69,6 +69,18 @@ def test_what_is_asked_for_is_queued_and_published(
     assert stored(firestore, shown["id"])["request"] == request
 
 
+def test_jobs_that_differ_in_what_is_asked_for_are_several(api: httpx.Client, admin: dict[str, str], topic: str):
+    asked = [ASKED, {**ASKED, "from": 3, "to": 7}, {**ASKED, "again": True}, {**ASKED, "telemetry": True}]
+    responses = [api.post("/api/jobs", headers=admin, json=body) for body in asked]
+    assert [response.status_code for response in responses] == [202] * 4
+    assert [response.json()["id"].removeprefix("backfill-") for response in responses] == [
+        "2023",
+        "2023-from-3-to-7",
+        "2023-again",
+        "2023-telemetry",
+    ]
+
+
 def test_one_that_is_queued_is_given_back_and_published_again(api: httpx.Client, admin: dict[str, str], published: Any):
     """Whoever asked first may have failed before its message was published."""
     responses = [api.post("/api/jobs", headers=admin, json=ASKED) for _ in range(2)]
@@ -110,6 +122,7 @@ def test_one_that_has_ended_is_queued_for_its_next_turn(
         ({**ASKED, "round": 0}, "round"),
         ({**ASKED, "round": 4, "session": "FP9"}, "session"),
         ({**ASKED, "session": "R"}, "session"),
+        ({**ASKED, "round": 4, "from": 3}, "round"),
         ({**ASKED, "telemetry": "yes"}, "telemetry"),
         ({**ASKED, "laps": 3}, "laps"),
     ],

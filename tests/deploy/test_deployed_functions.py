@@ -232,9 +232,19 @@ def ask_economy(economy: Function, cloud: Cloud) -> None:
     assert cloud.firestore.document("economy/current").get().get("mode") == "slow"
 
 
+def ask_jobs(jobs: Function, cloud: Cloud) -> None:
+    """A request that no season fits is refused by the work itself, which loads all that the history needs."""
+    turn = {"kind": "backfill", "key": "1066", "request": {"season": 1066}}
+    pushed = jobs.asked("POST", content=push_body(json.dumps(turn).encode()))
+    assert pushed.status_code == 204, pushed.text
+    told = cloud.firestore.document("jobs/backfill-1066").get()
+    assert (told.get("state"), told.get("turn")) == ("failed", 1)
+
+
 QUESTIONS: dict[str, Callable[[Function, Cloud], None]] = {
     "api": ask_api,
     "economy": ask_economy,
+    "jobs": ask_jobs,
     "poller": ask_poller,
     "reconciler": ask_reconciler,
     "recorder": ask_recorder,

@@ -12,7 +12,7 @@ from werkzeug.datastructures import Headers
 
 from pitwall.pipeline import recorder, writer
 from pitwall.pipeline.invocation import configured
-from pitwall.pipeline.log import follow, log, set_lowest
+from pitwall.pipeline.log import about, follow, log, set_lowest
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 
@@ -30,6 +30,20 @@ def test_a_line_is_one_json_object_with_its_severity(capsys: pytest.CaptureFixtu
             "rejected": {"bad-json": 2},
             "by": "x",
         }
+    ]
+
+
+def test_lines_say_what_they_are_about_while_that_lasts(capsys: pytest.CaptureFixture[str]) -> None:
+    with about(job="jobs/backfill-2023", year=2023):
+        with about(round=4):
+            log("INFO", "one", year=2018)
+        log("INFO", "two")
+    log("INFO", "three")
+    told = [{name: value for name, value in line.items() if name != "severity"} for line in lines(capsys)]
+    assert told == [
+        {"message": "one", "job": "jobs/backfill-2023", "year": 2018, "round": 4},
+        {"message": "two", "job": "jobs/backfill-2023", "year": 2023},
+        {"message": "three"},
     ]
 
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 import orjson
 from flask import Blueprint, Response, current_app, request
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, UnsetType, field
 from msgspec.structs import asdict, replace
 
 from pitwall.api import caching, lists, pages, private, reads
@@ -45,11 +45,15 @@ _LAST = "end"
 
 
 class NewJob(Fields, kw_only=True):
-    """What is to be done: a season, a meeting of it or one session of that is fetched and stored."""
+    """What is to be done: a season, some rounds of it or one session of one is fetched and stored."""
 
     kind: Literal["backfill"]
     season: Annotated[int, Meta(ge=1950, le=2100, description="the year")]
     round: Annotated[int, Meta(ge=1, le=99, description="only this one")] | UnsetType = UNSET
+    first: Annotated[int, Meta(ge=1, le=99, description="no round before")] | UnsetType = field(
+        default=UNSET, name="from"
+    )
+    last: Annotated[int, Meta(ge=1, le=99, description="no round after")] | UnsetType = field(default=UNSET, name="to")
     session: (
         Annotated[
             Literal["FP1", "FP2", "FP3", "Q", "SQ", "SS", "S", "R"], Meta(description="only this one of the round")
@@ -57,6 +61,7 @@ class NewJob(Fields, kw_only=True):
         | UnsetType
     ) = UNSET
     telemetry: Annotated[bool, Meta(description="with positions and channels of every car")] = False
+    again: Annotated[bool, Meta(description="what was done before is compared once more")] = False
 
 
 class ShownJob(JobDocument, kw_only=True):
@@ -107,7 +112,7 @@ def _started(kind: str, key: str, wanted: Mapping[str, Any]) -> tuple[ShownJob, 
         number = before.turn + 1 if before is not None else 1
         return JobDocument(at=at, kind=kind, state="queued", progress=0, request=turn.request, turn=number)
 
-    job = private.change(path, JobDocument, queued)
+    job = reads.RETRIES(lambda: private.change(path, JobDocument, queued))
     if job is None:
         raise NotFound("There is no such job.")
     if job.state == "queued":
@@ -142,14 +147,21 @@ def make(wanted: NewJob) -> Response:
     """
     if wanted.session is not UNSET and wanted.round is UNSET:
         raise BadRequest("session", "A session is one of a round: name the round as well.")
+    if wanted.round is not UNSET and not (wanted.first is UNSET and wanted.last is UNSET):
+        raise BadRequest("round", "It is one round, or those from one to another.")
     asked: dict[str, Any] = msgspec.to_builtins(wanted)
     del asked["kind"]
-    named = [str(asked[name]) for name in ("season", "round", "session") if name in asked]
-    key = "-".join([*named, *(["telemetry"] if wanted.telemetry else [])])
-    job, new = _started(wanted.kind, key, asked)
+    job, new = _started(wanted.kind, _key(asked), asked)
     response = private.answer(job, HTTPStatus.ACCEPTED if new else HTTPStatus.OK)
     response.headers["Location"] = f"/api/jobs/{job.id}"
     return response
+
+
+def _key(asked: Mapping[str, Any]) -> str:
+    """What tells a backfill from every other: `2023-4-R-telemetry`, `2023-from-3-to-7`."""
+    words = [str(asked[name]) for name in ("season", "round", "session") if name in asked]
+    words += [f"{name}-{asked[name]}" for name in ("from", "to") if name in asked]
+    return "-".join([*words, *(name for name in ("telemetry", "again") if name in asked)])
 
 
 @routes.get("/jobs")
@@ -247,7 +259,7 @@ def cancel(job_id: str) -> Response:
         return replace(before, state="cancelled", message="it was cancelled while nobody was at it")
 
     path = _checked(job_id)
-    job = private.change(path, JobDocument, cancelled)
+    job = reads.RETRIES(lambda: private.change(path, JobDocument, cancelled))
     if job is None:
         raise NotFound("There is no such job.")
     return private.answer(_shown(path, job))
