@@ -43,7 +43,7 @@ pytestmark = [needs_web, pytest.mark.skipif(not SEASONS.is_dir(), reason=ABSENT)
 MEETING = "2023/2023-04-30_Azerbaijan_Grand_Prix"
 SPRINT = f"{MEETING}/2023-04-29_Sprint"
 WORDS = ("--season", "2023", "--round", "4")
-LINES = 600
+LINES = 300
 """Of the streams of its timing that are left."""
 
 
@@ -293,6 +293,21 @@ def test_an_archive_without_timing_gives_what_it_has_and_jolpica_the_laps_until_
     session = firestore.document(paths.session("9070")).get().to_dict() or {}
     assert session["final"] is True
     assert not firestore.document(paths.lap("9070", 3)).get().exists, "F1's archive is taken at its word"
+
+
+def test_results_of_a_round_that_is_counted_otherwise_are_not_taken_for_a_sessions(
+    env: Callable[[str], None], small: Path, web: FrozenWeb, firestore: firestore_api.Client, tmp_path: Path
+):
+    """As where FastF1 does not tell which meetings count, and one before was cancelled."""
+    file = small / "jolpica/2023/4/sprint.json"
+    told = file.read_bytes()
+    file.write_bytes(told.replace(b"2023-04-30", b"2023-05-07").replace(b"Azerbaijan Grand Prix", b"Miami Grand Prix"))
+    try:
+        run = Ran(tmp_path, *WORDS, "--session", "S")
+    finally:
+        file.write_bytes(told)
+    assert run.of("Sprint")["refused"] == ["round 4 of Jolpica is the Miami Grand Prix of 2023-05-07"]
+    assert list(firestore.collection(paths.results("9069")).stream()) == []
 
 
 def test_laps_that_were_heard_live_are_not_replaced_by_jolpicas(

@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from datetime import time as clock
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar
@@ -38,10 +39,10 @@ from pitwall.history.calendar import FIRST_SEASON as FIRST_TIMED
 from pitwall.history.calendar import NoSource, filled_events, stored_events
 from pitwall.history.circuit_maps import CircuitMaps
 from pitwall.history.direct import Direct
-from pitwall.history.job import STALE_S, JobRunning
+from pitwall.history.job import STALE_S, JobLost, JobRunning
 from pitwall.history.jolpica import Jolpica, Race
 from pitwall.history.marks import Marks, digest
-from pitwall.history.reconcile import RETRIES, reconcile
+from pitwall.history.reconcile import RETRIES, NotStored, StillPolled, reconcile
 from pitwall.history.season_documents import round_of
 from pitwall.history.work import BadRequest
 from pitwall.message import Message
@@ -62,6 +63,8 @@ STORED_WITHIN_S: Final = 30.0
 IN_A_ROW: Final = 3
 """Sessions in a row that F1's archive fails for: then it is not asked for the others."""
 _AGAIN_S: Final = 2.0
+_ABOUT: Final = timedelta(days=2)
+"""How far a race's date may be from the sessions of its event."""
 
 State = Literal["done", "same", "skipped", "missing", "failed", "interrupted"]
 Severity = Literal["INFO", "WARNING", "ERROR"]
@@ -188,6 +191,7 @@ class Filling:
         self._season = official.Season()
         self._refusing: Throttled | None = None
         self._failed_in_a_row = 0
+        self._index_silent = False
         self._half = (0.0, 0.5) if self.telemetry and not self.dry_run else (0.0, 1.0)
         self._at("", 0.0, 0.05)
         self._progress(0.0, f"what there is of {self._year}")
@@ -228,14 +232,14 @@ class Filling:
         else:
             written = len(filled.written) + len(filled.deleted)
             silent = {name: said for name, said in filled.sources.items() if said != "ok"}
+            self._index_silent = "f1" in silent
             self._tell(
                 Entry(
                     year=self._year,
                     session="calendar",
-                    state="failed" if silent else "done" if written else "same",
+                    state="done" if written else "same",
                     written=0 if self.dry_run else written,
                     error="; ".join(f"{name}: {said}" for name, said in silent.items()),
-                    passing=bool(silent),
                     refused=[f"{count} sessions: {reason}" for reason, count in filled.left_out.items()],
                 )
             )
@@ -266,8 +270,7 @@ class Filling:
         rounds = sorted({event.round for event in events if isinstance(event.round, int)})
         if (wanted := self.choice.rounds) is not None and not any(wanted[0] <= n <= wanted[1] for n in rounds):
             asked = str(wanted[0]) if wanted[0] == wanted[1] else f"{wanted[0]}-{wanted[1]}"
-            there = f"it has 1 to {rounds[-1]}" if rounds else "it has none yet"
-            raise BadRequest(f"{self._year} has no round {asked}: {there}")
+            raise BadRequest(f"{self._year} has no round {asked}{f': it has 1 to {rounds[-1]}' if rounds else ''}")
         named = [
             (event, session) for event in events for session in event.sessions if self.choice.holds(event, session)
         ]
@@ -395,6 +398,8 @@ class Filling:
         if self._year < FIRST_TIMED or (not self.again and self._is_timed(entry.key)):
             return True
         if archive is None or isinstance(session.archive_path, UnsetType):
+            if archive is not None and self._index_silent:
+                return _failed(entry, "F1's index did not answer", passing=True)
             entry.state = "missing"
             entry.error = "PITWALL_HISTORY does not name f1" if archive is None else "F1's index has no archive of it"
             return True
@@ -437,7 +442,8 @@ class Filling:
         except Exception as error:  # whatever it is, the next session can do without this one
             if raised:
                 raise
-            return _failed(entry, f"{type(error).__name__}: {error}", passing=not isinstance(error, ValueError))
+            passing = isinstance(error, OSError | NotStored | StillPolled | JobLost)
+            return _failed(entry, f"{type(error).__name__}: {error}", passing=passing)
         entry.key = report.session
         entry.written += report.result.written + report.result.deleted
         entry.refused += [f"{count} messages: {reason}" for reason, count in report.rejected.items()]
@@ -452,38 +458,47 @@ class Filling:
         """What Jolpica has of a session: results and, where F1 has no timing, laps and the session itself."""
         if not isinstance(event.round, int):
             return
-        key, round_ = entry.key, event.round
-        told: official.Told | None = None
-        race = self._season.of(self._season.results, round_)
-        sprint = self._season.of(self._season.sprints, round_)
-        qualifying = self._season.of(self._season.qualifying, round_)
-        timed = self._is_timed(key)
-        part, made_of = f"results/{key}", ""
-        listed: Sequence[Any] = ()
-        if session.name == official.RACE and race is not None:
-            listed = race.results
-        elif session.name == official.SPRINT and sprint is not None:
-            listed = sprint.sprint_results
-        elif session.name == official.QUALIFYING and qualifying is not None:
-            listed = qualifying.qualifying_results
-        if listed:
-            made_of = digest(listed, timed)
-            if not self._marks.has(part, made_of):
-                cars = self._cars(key) if timed else {}
-                making = official.of_qualifying if session.name == official.QUALIFYING else official.of_race
-                told = making(key, listed, cars, self.now)
-        elif session.name in official.SPRINT_QUALIFYING and timed:
-            who = official.entrants(self._season, round_)
-            made_of = digest(who, timed)
-            if who and not self._marks.has(part, made_of):
-                drivers = RETRIES(lambda: self.database.query(paths.drivers(key), limit=None))
-                told = official.of_timing(key, [fields for _, fields in drivers], who, self.now)
-        if told is not None:
-            self._keep(entry, part, made_of, told, paths.results(key))
-        if session.name == official.RACE and race is not None and not timed:
-            self._laps(entry, round_)
+        lists = dict(zip((official.RACE, official.SPRINT, official.QUALIFYING), self._season, strict=True))
+        name = official.SPRINT if session.name in official.SPRINT_QUALIFYING else session.name
+        race = self._told(entry, lists.get(name), event, event.round)
+        timed = self._is_timed(entry.key)
+        if race is not None:
+            self._results(entry, session, race, timed=timed)
+            if session.name == official.RACE and not timed:
+                self._laps(entry, event.round)
         if not timed:
             self._describe(entry, event, session)
+
+    def _results(self, entry: Entry, session: ScheduledSession, race: Race, *, timed: bool) -> None:
+        """The results of a session. race: with the list of it; of what decides a sprint's grid, with the sprint's."""
+        key, part = entry.key, f"results/{entry.key}"
+        if session.name in official.SPRINT_QUALIFYING:
+            who = official.entrants(self._season, race.round)
+            made_of = digest(who, timed)
+            if timed and not self._marks.has(part, made_of):
+                cars = RETRIES(lambda: self.database.query(paths.drivers(key), limit=None))
+                told = official.of_timing(key, [fields for _, fields in cars], who, self.now)
+                self._keep(entry, part, made_of, told, paths.results(key))
+            return
+        made_of = digest(race.results, race.sprint_results, race.qualifying_results, timed)
+        if not self._marks.has(part, made_of):
+            numbers = self._cars(key) if timed else {}
+            if session.name == official.QUALIFYING:
+                told = official.of_qualifying(key, race.qualifying_results, numbers, self.now)
+            else:
+                told = official.of_race(key, race.results or race.sprint_results, numbers, self.now)
+            self._keep(entry, part, made_of, told, paths.results(key))
+
+    def _told(self, entry: Entry, races: Sequence[Race] | None, event: EventDocument, round_: int) -> Race | None:
+        """The race of an event in one of Jolpica's lists, unless Jolpica counts rounds otherwise than the calendar."""
+        race = self._season.of(races, round_)
+        start, end = event.start_date, event.end_date
+        if race is None or isinstance(start, UnsetType) or isinstance(end, UnsetType):
+            return race
+        if start - _ABOUT <= datetime.combine(race.date, clock(), UTC) <= end + _ABOUT:
+            return race
+        entry.refused.append(f"round {round_} of Jolpica is the {race.race_name} of {race.date}")
+        return None
 
     def _keep(self, entry: Entry, part: str, made_of: str, told: official.Told, all_of: str) -> None:
         """Stores a part of a session, and that it is."""
@@ -717,7 +732,7 @@ class Filling:
         severity: Severity = "INFO"
         if entry.state == "failed":
             severity = "ERROR"
-        elif entry.state == "missing" or entry.repaired or entry.refused:
+        elif entry.state == "missing" or entry.error or entry.repaired or entry.refused:
             severity = "WARNING"
         number = entry.round if isinstance(entry.round, int) else None
         name = entry.session if not entry.type or entry.type == entry.session else f"{entry.type}, {entry.session}"
@@ -736,6 +751,8 @@ def text(entry: Entry) -> str:
     }[entry.state]
     if entry.state in ("missing", "failed") and entry.written:
         said += f" ({entry.written} documents written)"
+    elif entry.error and entry.state in ("done", "same"):
+        said += f"; {entry.error}"
     for word, told in (("repaired", entry.repaired), ("refused", entry.refused)):
         if told:
             said += f"; {word}: {'; '.join(told[:3])}{' ...' if len(told) > 3 else ''}"
