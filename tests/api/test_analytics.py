@@ -32,6 +32,7 @@ from pitwall.documents.encoding import to_fields
 from pitwall.documents.session import SessionDocument, TrackStatusDocument
 from pitwall.pipeline.ticks import Reducer
 from pitwall.sources.recording import open_recording
+from tests.conftest import uncounted
 
 AT = datetime(2025, 11, 8, 14, 0, tzinfo=UTC)
 
@@ -548,15 +549,16 @@ class Played:
 
 def play(race: Race, folder: Path) -> Played:
     """Through a recording, the state machine and its documents."""
-    write_recording(race, folder / "race.txt")
-    source = open_recording(folder / "race.txt")
-    reducer = Reducer(source.session, "f1", "recording")
     documents: dict[str, Document] = {}
-    for message in source.messages():
-        for tick in reducer.offer(message):
+    with uncounted():
+        write_recording(race, folder / "race.txt")
+        source = open_recording(folder / "race.txt")
+        reducer = Reducer(source.session, "f1", "recording")
+        for message in source.messages():
+            for tick in reducer.offer(message):
+                documents.update(tick.documents)
+        for tick in reducer.finish():
             documents.update(tick.documents)
-    for tick in reducer.finish():
-        documents.update(tick.documents)
 
     def of(kind: type[Document]) -> list[dict[str, Any]]:
         return [to_fields(document) for document in documents.values() if isinstance(document, kind)]

@@ -28,6 +28,7 @@ from pitwall.pipeline.store import VersionedStore
 from pitwall.pipeline.writer import Writer
 from pitwall.settings import Settings
 from pitwall.sources.recording import open_recording
+from tests.conftest import uncounted
 from tests.local.serving import serving
 from tests.pipeline.conftest import database, topics  # noqa: F401 (fixtures)
 
@@ -51,11 +52,12 @@ class Race:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        write_recording(for_minutes(4, 5, telemetry=False), path)
-        source = open_recording(path)
-        self.session = source.session
-        self.messages = list(source.messages())
-        self.archived = play(self.source(), "f1", lambda _: None)[0]
+        with uncounted():
+            write_recording(for_minutes(4, 5, telemetry=False), path)
+            source = open_recording(path)
+            self.session = source.session
+            self.messages = list(source.messages())
+            self.archived = play(self.source(), "f1", lambda _: None)[0]
 
     def source(self) -> Played:
         return Played(self.messages, self.session)
@@ -69,7 +71,8 @@ class Race:
     @cached_property
     def heard(self) -> dict[str, dict[str, Any]]:
         """What is stored of the race `with_a_hole`."""
-        return play(Played(self.with_a_hole(), self.session), "f1", lambda _: None)[0].documents
+        with uncounted():
+            return play(Played(self.with_a_hole(), self.session), "f1", lambda _: None)[0].documents
 
 
 @pytest.fixture(scope="package")

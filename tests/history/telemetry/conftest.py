@@ -17,6 +17,7 @@ from pitwall.history.telemetry.timing import Timing
 from pitwall.message import Message
 from pitwall.sources.recording import open_recording
 from pitwall.timing.state import SessionState
+from tests.conftest import uncounted
 from tests.local.simulator.conftest import archive  # noqa: F401 (fixture)
 
 Line = NDArray[np.float64]
@@ -43,13 +44,14 @@ class Played:
 
 
 def play(path: Path) -> Played:
-    source = open_recording(path)
-    messages = list(source.messages())
-    state, samples = SessionState(source.session), Samples()
-    for message in messages:
-        if not samples.take(message):
-            state.apply(message)
-    state.finish()
+    with uncounted():
+        source = open_recording(path)
+        messages = list(source.messages())
+        state, samples = SessionState(source.session), Samples()
+        for message in messages:
+            if not samples.take(message):
+                state.apply(message)
+        state.finish()
     timing = Timing.of(state)
     return Played(messages, state, samples, timing, on_grid(samples, timing))
 
@@ -63,7 +65,8 @@ def race() -> Race:
 @pytest.fixture(scope="session")
 def raced(race: Race, tmp_path_factory: pytest.TempPathFactory) -> Played:
     path = tmp_path_factory.mktemp("race") / "race.txt.gz"
-    write_recording(race, path)
+    with uncounted():
+        write_recording(race, path)
     return play(path)
 
 
