@@ -378,6 +378,7 @@ EXAMPLES: dict[str, Document] = {
         family_name="Hamilton",
         code="HAM",
         racing_number="44",
+        aliases=["ham", "hamilton", "lewis_hamilton"],
         born="1985-01-07",
         nationality="British",
         url="https://en.wikipedia.org/wiki/Lewis_Hamilton",
