@@ -20,6 +20,8 @@ from google.cloud import storage as storage_api
 from pitwall.api import status
 from pitwall.api.reads import Stored
 from pitwall.history import reconciler
+from pitwall.history.jobs import Jobs
+from pitwall.history.queue import Queue
 from pitwall.message import FeedStatus
 from pitwall.pipeline.budget import Budget
 from pitwall.pipeline.database import Database
@@ -134,6 +136,10 @@ def written(
     assert budget.handle(push_body(b"no costs")).status_code == 204
     end("economy")
 
+    jobs = Jobs(settings, database, Queue(settings), DeadLetters(project, "jobs-dead"))
+    assert jobs.handle(push_body(b"no turn")).status_code == 204
+    end("jobs")
+
     assert reconciler._run(settings, {}).status_code == 200
     end("reconciler")
     return lines
@@ -152,7 +158,7 @@ def test_lines_that_are_counted_are_written_with_what_they_are_counted_by(writte
     assert counted == {
         "feed_states": {("f1", "refused")},
         "let_go": {("f1", "ended")},
-        "dead_letters": {("bad-envelope",), ("bad-batch",), ("unreadable-costs",)},
+        "dead_letters": {("bad-envelope",), ("bad-batch",), ("unreadable-costs",), ("unreadable-job",)},
         "redeliveries": {()},
         "archive_looks": {("no-archive",)},
     }

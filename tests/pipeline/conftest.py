@@ -44,7 +44,7 @@ def topics(publisher: pubsub_v1.PublisherClient, project: str) -> dict[str, str]
     """The topics by id, with a subscription `<id>-all` each from which a test can take what came."""
     subscriber = pubsub_v1.SubscriberClient()
     names = {}
-    for topic in ("timing", "raw", "timing-dead", "raw-dead", "budget-dead"):
+    for topic in ("timing", "raw", "timing-dead", "raw-dead", "budget-dead", "jobs-dead"):
         names[topic] = f"projects/{project}/topics/{topic}"
         publisher.create_topic(name=names[topic])
         subscriber.create_subscription(
