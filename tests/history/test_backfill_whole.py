@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import orjson
 import pytest
 from google.cloud import firestore as firestore_api
@@ -19,6 +20,7 @@ from bench.accuracy import FIELDS, compare
 from local.emulators import Emulator
 from local.simulator import for_minutes, write_recording
 from local.web import FrozenWeb
+from pitwall.api.app import create_app
 from pitwall.documents import paths
 from pitwall.history.fastf1_web import fastf1_from
 from pitwall.history.official import milliseconds
@@ -60,8 +62,12 @@ LAPS = SHARED / "reference" / "laps" / "2018-baku-race.csv"
 
 @dataclass
 class Filled:
-    """first, second: what two runs told. asked: requests of the second. documents: by path. web: as settings."""
+    """project: in which. first, second: what two runs told. asked: requests of the second. documents: by path.
 
+    web: as settings.
+    """
+
+    project: str
     first: Ran
     second: Ran
     asked: int
@@ -89,7 +95,7 @@ def filled(emulator: Emulator, folder: Path, *words: str) -> Iterator[Filled]:
         before = len(web.asked)
         second = Ran(folder, *words)
         client = firestore_api.Client(project=project)
-        yield Filled(first, second, len(web.asked) - before, everything(client), web.settings)
+        yield Filled(project, first, second, len(web.asked) - before, everything(client), web.settings)
         client.close()
 
 
@@ -156,6 +162,25 @@ def test_the_race_is_found_by_season_and_round(race_of_2018: Filled):
     (key,) = [session["sessionKey"] for session in event["sessions"] if session["name"] == "Race"]
     session = race_of_2018.documents[paths.session(key)]
     assert (key, session["final"], session["round"], session["year"]) == ("5090", True, 4, 2018)
+
+
+def test_the_api_gives_the_race_as_it_was_filled_in(race_of_2018: Filled):
+    app = create_app(Settings(project=race_of_2018.project, rate_limit_address=0, rate_limit_key=0))
+    with httpx.Client(transport=httpx.WSGITransport(app), base_url="http://pitwall.test/api/") as api:
+        race = api.get("races/2018-4").raise_for_status().json()
+        assert (race["sessionKey"], race["winners"], race["circuit"]) == ("5090", ["hamilton"], "baku")
+        results = api.get("races/2018-4/results").raise_for_status().json()["items"]
+        assert stored_results({str(place): result for place, result in enumerate(results)}) == [
+            as_jolpica_has_it(result) for result in frozen("2018/4/results.json", "Results")
+        ]
+        laps = api.get("races/2018-4/laps?limit=200").raise_for_status().json()["items"]
+        assert [lap["lap"] for lap in laps] == list(range(1, 52))
+        raikkonen = api.get("races/2018-4/laps?limit=200&driver=raikkonen").raise_for_status().json()["items"]
+        assert {number for lap in raikkonen for number in lap["drivers"]} == {"7"}
+        assert api.get("drivers/HAM/stats").raise_for_status().json()["statistics"]["wins"] == 1
+        first = api.get("standings/drivers?year=2018&round=4").raise_for_status().json()["items"][0]
+        assert (first["id"], first["name"], first["points"]) == ("hamilton", "Lewis Hamilton", 25)
+        assert api.get("circuits/baku").raise_for_status().json()["name"] == "Baku City Circuit"
 
 
 def test_laps_of_the_race_are_as_exact_as_bench_accuracy_says(race_of_2018: Filled):
