@@ -32,8 +32,8 @@ ACCOUNTS_S = 8
 ROLE_S = 3
 """Seconds for which it goes on asking."""
 
-PAST = "^/api/(seasons|races|drivers|constructors|circuits|standings|f1)"
-ACCOUNTS = "^/api/(me|keys|users$|jobs)"
+PAST = "^/api/(seasons|races|drivers|constructors|circuits|standings|f1/(sessions|race-telemetry/))"
+ACCOUNTS = "^/api/(me|keys|users$|jobs|f1/(race-telemetry$|process-telemetry))"
 
 CONFIG = """
 seed = 1
@@ -89,7 +89,7 @@ def test_what_is_of_the_past_keeps_to_its_contract(served: str, tmp_path: Path):
 @pytest.mark.parametrize(
     ("routes", "seconds"),
     [(ACCOUNTS, ACCOUNTS_S), ("^/api/users/{uid}/role$", ROLE_S)],
-    ids=["accounts, keys and jobs", "roles, by which an admin who knew its own uid would end the other run"],
+    ids=["accounts, keys, jobs and what starts them", "roles, by which an admin who knew its own uid would end the other run"],
 )
 def test_what_is_for_accounts_keeps_to_its_contract(
     auth_emulator: Emulator,
