@@ -89,7 +89,10 @@ def test_what_is_of_the_past_keeps_to_its_contract(served: str, tmp_path: Path):
 @pytest.mark.parametrize(
     ("routes", "seconds"),
     [(ACCOUNTS, ACCOUNTS_S), ("^/api/users/{uid}/role$", ROLE_S)],
-    ids=["accounts, keys, jobs and what starts them", "roles, by which an admin who knew its own uid would end the other run"],
+    ids=[
+        "accounts, keys, jobs and what starts them",
+        "roles, by which an admin who knew its own uid would end the other run",
+    ],
 )
 def test_what_is_for_accounts_keeps_to_its_contract(
     auth_emulator: Emulator,
