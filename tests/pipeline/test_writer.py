@@ -140,6 +140,11 @@ def test_a_message_that_can_never_be_read_is_put_away_as_it_came_with_the_reason
         ("sessions/../live/timing", tower(), "unknown-path"),
         ("users/u1", {"at": "2026-01-01T00:00:00Z", "createdAt": "2026-01-01T00:00:00Z"}, "unknown-path"),
         (
+            "telemetryRequests/7001",
+            {"at": "2026-01-01T00:00:00Z", "cars": {}, "expiresAt": "2026-01-01T00:00:00Z"},
+            "unknown-path",
+        ),
+        (
             "sessions/7001/live/tyres",
             {"at": "2026-01-01T00:00:00Z", "lines": {"7": {"age": "old"}}},
             "invalid-document",
