@@ -23,10 +23,11 @@ Documents = dict[str, dict[str, Any]]
 
 
 @contextmanager
-def asked_at_once(
-    settings: Settings, cache: Path | None, sleep: Callable[[float], None] = lambda _: None
-) -> Iterator[Web]:
-    """As `web_of`, without the pauses between requests. sleep: takes the place of waiting."""
+def asked_at_once(settings: Settings, cache: Path | None, _sleep: Callable[[float], None]) -> Iterator[Web]:
+    """As `web_of`, without the pauses between requests."""
+
+    def sleep(_seconds: float) -> None:
+        """Takes the place of waiting."""
 
     def folder(name: str) -> Path | None:
         return None if cache is None else cache / name

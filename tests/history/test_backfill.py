@@ -411,6 +411,21 @@ def test_a_job_fails_passing_while_a_server_does(
         work(Settings.from_env(), database, {"season": 2023, "round": 4}, lambda done, what: None)
 
 
+def test_a_job_that_waits_for_a_servers_patience_says_so_and_can_be_stopped_meanwhile(
+    env: Callable[[str], None], database: Database, web: FrozenWeb
+):
+    class Cancelled(Stopped):
+        pass
+
+    def progress(done: float, what: str) -> None:
+        if "before a server is asked again" in what:
+            raise Cancelled(what)
+
+    web.refuse(429, None, fits="jolpica/*", retry_after="250")
+    with pytest.raises(Cancelled, match=r"waiting 2\d\d s"):
+        work(Settings.from_env(), database, {"season": 2023, "round": 4, "session": "S"}, progress)
+
+
 @pytest.mark.parametrize(
     "request_",
     [
@@ -487,8 +502,8 @@ def test_interrupted_it_says_so_and_goes_on_when_called_again(env: Callable[[str
             raise KeyboardInterrupt
 
     @contextmanager
-    def pressed(settings: Settings, cache: Path | None) -> Iterator[Web]:
-        with asked_at_once(settings, cache) as web, Pressed(f"{settings.f1_url}/static/") as archive:
+    def pressed(settings: Settings, cache: Path | None, sleep: Callable[[float], None]) -> Iterator[Web]:
+        with asked_at_once(settings, cache, sleep) as web, Pressed(f"{settings.f1_url}/static/") as archive:
             yield web._replace(archive=archive)
 
     first = Ran(tmp_path, *WORDS, "--session", "S", opening=pressed)

@@ -36,10 +36,11 @@ from pitwall.pipeline.database import Database, Unavailable
 from pitwall.pipeline.log import log, set_lowest
 from pitwall.settings import Settings, SettingsError
 
-Opening = Callable[[Settings, Path | None], AbstractContextManager[Web]]
+Opening = Callable[[Settings, Path | None, Callable[[float], None]], AbstractContextManager[Web]]
 
 TOLD: Final = 100
 """Entries of what failed, is missing, was repaired or refused that a job's result has; the command's report has all."""
+_A_MOMENT_S: Final = 2.0
 _YEARS: Final = re.compile(r"(\d{4})(?:-(\d{4}))?")
 _STYLES: Final[Mapping[Severity, str]] = {"INFO": "", "WARNING": "yellow", "ERROR": "red"}
 
@@ -105,12 +106,19 @@ class Run:
         self._dry_run, self._options = dry_run, options
         self._began = time.monotonic()
         self._requests = 0
+        self._done = 0.0
+        self.record = listener.record
+
+    def progress(self, done: float, what: str) -> None:
+        """As a listener: passes it on."""
+        self._done = done
+        self._listener.progress(done, what)
 
     def run(self, wanted: Wanted, opening: Opening, cache: Path | None) -> None:
         """Raises BadRequest, NoSource, SourceError, Unavailable, and what the listener raises."""
         choices = wanted.choices(datetime.now(UTC).year)
         self._database.operations()
-        with opening(self._settings, cache) as web:
+        with opening(self._settings, cache, self._wait) as web:
             try:
                 for number, choice in enumerate(choices):
                     filling = Filling(
@@ -118,7 +126,7 @@ class Run:
                         self._database,
                         web,
                         choice,
-                        _Part(self._listener, number, len(choices)),
+                        _Part(self, number, len(choices)),
                         dry_run=self._dry_run,
                         telemetry=wanted.telemetry,
                         again=wanted.again,
@@ -129,6 +137,14 @@ class Run:
             finally:
                 self._requests = sum(getattr(server, "requests", 0) for server in (web.archive, web.jolpica.answers))
                 self._requests += web.maps.answers.requests
+
+    def _wait(self, seconds: float) -> None:
+        """Sleeps, and says so every other second: a server may want patience for minutes."""
+        ends = time.monotonic() + seconds
+        while (left := ends - time.monotonic()) > 0:
+            if left > _A_MOMENT_S:
+                self.progress(self._done, f"waiting {left:.0f} s before a server is asked again")
+            time.sleep(min(left, _A_MOMENT_S))
 
     @property
     def failed(self) -> bool:

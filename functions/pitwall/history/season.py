@@ -59,7 +59,6 @@ T = TypeVar("T")
 FIRST_SEASON: Final = 1950
 WELL_OVER: Final = timedelta(days=7)
 """After so long an archive that calls itself incomplete is as complete as it will be."""
-STORED_WITHIN_S: Final = 30.0
 IN_A_ROW: Final = 3
 """Sessions in a row that F1's archive fails for: then it is not asked for the others."""
 _AGAIN_S: Final = 2.0
@@ -132,16 +131,16 @@ class Web(NamedTuple):
 
 
 @contextmanager
-def web_of(settings: Settings, cache: Path | None = None) -> Iterator[Web]:
-    """Those of the settings. cache: folder in which answers and archives are kept."""
+def web_of(settings: Settings, cache: Path | None, sleep: Callable[[float], None]) -> Iterator[Web]:
+    """Those of the settings. cache: folder of answers and archives. sleep: how to wait between requests."""
 
     def folder(name: str) -> Path | None:
         return None if cache is None else cache / name
 
     with (
-        Archive.of(settings, folder("f1")) as archive,
-        Jolpica.of(settings, folder("jolpica")) as jolpica,
-        CircuitMaps.of(settings, folder("multiviewer")) as maps,
+        Archive(f"{settings.f1_url.rstrip('/')}/static/", cache=folder("f1"), sleep=sleep) as archive,
+        Jolpica(settings.jolpica_url, folder("jolpica"), sleep=sleep) as jolpica,
+        CircuitMaps(settings.multiviewer_url, folder("multiviewer"), sleep=sleep) as maps,
     ):
         yield Web(archive if "f1" in settings.history else None, jolpica, maps)
 
@@ -432,7 +431,7 @@ class Filling:
                 dry_run=self.dry_run,
                 needs_laps=True,
                 progress=self._passing_on(raised, 0.5, 0.4),
-                stored_within_s=STORED_WITHIN_S,
+                read_back=False,
                 stale_s=self.stale_s,
             )
         except JobRunning:
@@ -442,6 +441,7 @@ class Filling:
         except Exception as error:  # whatever it is, the next session can do without this one
             if raised:
                 raise
+            entry.refused += [f"{path}: {why}" for path, why in direct.refused]
             passing = isinstance(error, OSError | NotStored | StillPolled | JobLost)
             return _failed(entry, f"{type(error).__name__}: {error}", passing=passing)
         entry.key = report.session
