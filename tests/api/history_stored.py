@@ -1,4 +1,4 @@
-"""Four seasons as they are stored, counted from the tables beside the project, and the API on them."""
+"""Three seasons as they are stored, counted from the tables beside the project, and the API on them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from pitwall.pipeline.database import Database
 from pitwall.settings import Settings
 from tests.history.seasons import ABSENT, Tables, tables
 
-YEARS = (1988, 2021, 2022, 2023)
+YEARS = (1988, 2022, 2023)
 PROJECT = "test-history-of-the-api"
 AT = datetime(2023, 5, 1, 12, tzinfo=UTC)
 A_DAY_LATER = timedelta(days=2)
@@ -55,7 +55,7 @@ class Served(NamedTuple):
 
 @pytest.fixture(scope="session")
 def past(firestore_emulator: Emulator) -> Iterator[Served]:
-    """The seasons 1988 and 2021-2023, with a weekend of 2023 and a race of 1988 whole."""
+    """The seasons 1988, 2022 and 2023, with a weekend of 2023 and a race of 1988 whole."""
     known = tables()
     if known is None:
         pytest.skip(ABSENT)

@@ -78,7 +78,7 @@ def test_drivers_as_a_table_have_no_columns_that_differ(past: Served):
     assert tables_read[0][0].keys() == tables_read[1][0].keys()
     assert [row["driver"] for rows in tables_read for row in rows] == everybody("driver", *YEARS)
     max_ = next(row for rows in tables_read for row in rows if row["driver"] == "max_verstappen")
-    assert (max_["aliases"], max_["seasons"]) == ("max_verstappen ver verstappen", "2021 2022 2023")
+    assert (max_["aliases"], max_["seasons"]) == ("max_verstappen ver verstappen", "2022 2023")
 
 
 def test_drivers_without_spoilers_have_no_statistics(past: Served):
@@ -101,7 +101,6 @@ def test_drivers_without_spoilers_have_no_statistics(past: Served):
         ("HUL", "hulkenberg"),
         ("Prost", "prost"),
         ("nico_hulkenberg", "hulkenberg"),
-        ("giovinazzi", "giovinazzi"),
         ("de_vries", "de_vries"),
         ("de-vries", "de_vries"),
     ],
@@ -159,11 +158,11 @@ def test_a_name_of_two_who_raced_last_in_one_season_is_ambiguous(store: Stored, 
 
 
 def test_statistics_are_those_of_the_stored_documents(past: Served):
-    body = got(past.fresh, "/api/drivers/HAM/stats")
-    assert body["statistics"] == got(past.fresh, "/api/drivers/hamilton")["statistics"]
-    assert [season["year"] for season in body["bySeason"]] == [2021, 2022, 2023]
-    assert [season["statistics"]["wins"] for season in body["bySeason"]] == [8, 0, 0]
-    assert [season["standing"]["position"] for season in body["bySeason"]] == [2, 6, 3]
+    body = got(past.fresh, "/api/drivers/PER/stats")
+    assert body["statistics"] == got(past.fresh, "/api/drivers/perez")["statistics"]
+    assert [season["year"] for season in body["bySeason"]] == [2022, 2023]
+    assert [season["statistics"]["wins"] for season in body["bySeason"]] == [2, 2]
+    assert [season["standing"]["position"] for season in body["bySeason"]] == [3, 2]
     for counted in ("wins", "podiums", "points", "laps", "entries"):
         assert body["statistics"][counted] == sum(season["statistics"][counted] for season in body["bySeason"])
 
@@ -171,14 +170,14 @@ def test_statistics_are_those_of_the_stored_documents(past: Served):
 def test_statistics_of_a_constructor(past: Served):
     body = got(past.fresh, "/api/constructors/Red_Bull/stats")
     assert body["constructor"] == "red_bull"
-    assert [season["statistics"]["wins"] for season in body["bySeason"]] == [11, 17, 21]
+    assert [season["statistics"]["wins"] for season in body["bySeason"]] == [17, 21]
     assert got(past.fresh, "/api/constructors/mclaren")["seasons"] == list(YEARS)
 
 
 def test_some_fields_of_statistics(past: Served):
-    body = got(past.fresh, "/api/drivers/HAM/stats", fields="bySeason.year,bySeason.statistics.wins")
+    body = got(past.fresh, "/api/drivers/VER/stats", fields="bySeason.year,bySeason.statistics.wins")
     assert body == {
-        "bySeason": [{"year": year, "statistics": {"wins": wins}} for year, wins in ((2021, 8), (2022, 0), (2023, 0))]
+        "bySeason": [{"year": year, "statistics": {"wins": wins}} for year, wins in ((2022, 15), (2023, 19))]
     }
 
 
@@ -186,7 +185,7 @@ def test_some_fields_of_statistics(past: Served):
 
 
 @pytest.mark.parametrize("championship", ["drivers", "constructors"])
-@pytest.mark.parametrize(("year", "after"), [(1988, 16), (2021, 7), (2023, 22)])
+@pytest.mark.parametrize(("year", "after"), [(1988, 16), (2022, 7), (2023, 22)])
 def test_standings_are_those_after_the_round(past: Served, championship: str, year: int, after: int):
     known = tables()
     assert known is not None
@@ -205,7 +204,7 @@ def test_standings_have_names(past: Served):
 
 
 @pytest.mark.parametrize(
-    ("query", "shown"), [({}, (2023, 22)), ({"year": 2021}, (2021, 22)), ({"round": 5}, (2023, 5))]
+    ("query", "shown"), [({}, (2023, 22)), ({"year": 2022}, (2022, 22)), ({"round": 5}, (2023, 5))]
 )
 def test_without_season_and_round_standings_are_the_last(past: Served, query: dict[str, int], shown: tuple[int, int]):
     first = got(past.fresh, "/api/standings/drivers", **query)["items"][0]
@@ -323,7 +322,7 @@ def test_somebodys_answer_changes_when_the_name_is_somebody_elses(store: Stored,
         ("/api/drivers/HAM", 2 + 1),
         ("/api/drivers/verstappen", 1 + 1),
         ("/api/drivers/nobody", 1 + 1),
-        ("/api/drivers/hamilton/stats", 1 + 3),
+        ("/api/drivers/hamilton/stats", 1 + 2),
         ("/api/constructors/red_bull", 1),
         ("/api/circuits/baku", 1 + 2),
         ("/api/circuits/baku/layouts/2018", 1),

@@ -37,15 +37,14 @@ def test_seasons_come_newest_first_with_who_leads(past: Served):
     assert [(season["year"], season["racesHeld"], season["leadingDrivers"]) for season in listed] == [
         (2023, 22, ["max_verstappen"]),
         (2022, 22, ["max_verstappen"]),
-        (2021, 22, ["max_verstappen"]),
         (1988, 16, ["senna"]),
     ]
     assert all("races" not in season for season in listed)
 
 
 def test_seasons_come_page_by_page(past: Served):
-    found = [[item["year"] for item in page["items"]] for page in pages(past.fresh, "/api/v1/seasons", limit=3)]
-    assert found == [[2023, 2022, 2021], [1988]]
+    found = [[item["year"] for item in page["items"]] for page in pages(past.fresh, "/api/v1/seasons", limit=2)]
+    assert found == [[2023, 2022], [1988]]
 
 
 def test_the_calendar_of_a_season_is_where_it_was(past: Served):
@@ -93,7 +92,7 @@ def test_races_of_one_season(past: Served):
     assert items(past.fresh, "/api/races", season=1987) == []
 
 
-@pytest.mark.parametrize("offset", [0, 1, 21, 22, 60, 82, 500])
+@pytest.mark.parametrize("offset", [0, 1, 21, 22, 50, 60, 500])
 def test_offset_skips_races(past: Served, offset: int):
     listed = items(past.fresh, "/api/races", offset=offset, limit=10)
     assert [item["raceId"] for item in listed] == held(*reversed(YEARS))[offset : offset + 10]
@@ -134,7 +133,7 @@ def test_a_race_that_is_yet_to_come_is_known_from_the_calendar(past: Served):
 
 
 def test_a_race_without_a_calendar_is_known_from_its_season(past: Served):
-    assert got(past.fresh, "/api/races/2021-22")["winners"] == ["max_verstappen"]
+    assert got(past.fresh, "/api/races/2022-22")["winners"] == ["max_verstappen"]
 
 
 BAD = ["2023", "2023-", "2023-0", "2023-04", "23-4", "1949-1", "2023-x", "2023-4-1", "x", "-", "2023%204", "2023-4%0A"]
@@ -148,7 +147,7 @@ def test_what_is_no_race_id_is_refused(past: Served, race_id: str, of: str):
     assert problem(response)["parameter"] == "raceId"
 
 
-@pytest.mark.parametrize("path", ["2023-99", "2023-99/results", "2023-99/laps", "1950-1", "2021-1/results"])
+@pytest.mark.parametrize("path", ["2023-99", "2023-99/results", "2023-99/laps", "1950-1", "2022-1/results"])
 def test_a_race_that_is_not_stored_is_not_found(past: Served, path: str):
     response = past.fresh.get(f"/api/races/{path}")
     assert response.status_code == 404
@@ -246,7 +245,7 @@ def test_a_cursor_of_a_race_is_none_of_its_session(past: Served):
 
 FINAL = [
     "/api/seasons/2023/races",
-    "/api/races?season=2021",
+    "/api/races?season=2022",
     "/api/races/2023-4",
     "/api/races/2023-4/results",
 ]
@@ -280,7 +279,7 @@ def test_what_the_client_has_is_not_sent_again(past: Served, path: str):
         ("/api/seasons?limit=2", 3),
         ("/api/seasons/2023/races", 1),
         ("/api/races?season=2023", 1),
-        ("/api/races?limit=200", 4),
+        ("/api/races?limit=200", 3),
         ("/api/races?limit=5", 1),
         ("/api/races?limit=30", 2),
         ("/api/races?limit=5&offset=40", 3),
