@@ -52,7 +52,7 @@ def test_api_answers_over_http(stack: Stack):
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
 
 
-@pytest.mark.parametrize("function", ["writer", "recorder"])
+@pytest.mark.parametrize("function", ["writer", "recorder", "jobs"])
 def test_subscriber_refuses_what_is_no_push(stack: Stack, function: str):
     answer = httpx.post(stack.functions[function].url, content=b"{}", trust_env=False)
     assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
