@@ -223,14 +223,21 @@ def test_a_process_that_is_gone_at_a_seeded_moment_leaves_what_the_next_one_fini
     client.close()
 
 
-def test_a_session_whose_run_was_killed_is_waited_for_until_that_counts_as_killed(
-    env: Callable[[str], None], project: str, database: Database, tmp_path: Path
+def test_a_session_that_another_is_at_is_done_last_once_that_has_gone(
+    env: Callable[[str], None], database: Database, tmp_path: Path
 ):
     begun = {"kind": "archive", "state": "running", "progress": 0, "at": datetime.now(UTC), "v": 1 << 32}
-    database.commit([database.write(paths.job("archive", "9069"), begun)])
+    job = paths.job("archive", "9069")
+    database.commit([database.write(job, begun)])
     waited: list[float] = []
-    run = Ran(tmp_path, *WORDS, "--session", "S", stale_s=0.3, sleep=waited.append)
-    assert run.of("Sprint")["state"] == "done"
+
+    def gone(seconds: float) -> None:
+        waited.append(seconds)
+        database.commit([database.delete(job)])
+
+    run = Ran(tmp_path, *WORDS, sleep=gone)
+    sessions = [entry["session"] for entry in run.report["entries"] if entry.get("key")]
+    assert (sessions, run.of("Sprint")["state"], len(waited)) == (["Race", "Sprint"], "done", 1)
 
 
 # -- servers that misbehave ------------------------------------------------------------------
@@ -328,6 +335,22 @@ def test_when_f1s_archive_keeps_failing_it_is_let_alone_and_results_are_stored(
     assert "502" in run.of("Sprint")["error"]
     assert (firestore.document(paths.result("9069", "11")).get().to_dict() or {})["position"] == 1
     assert (firestore.document(paths.session("9069")).get().to_dict() or {})["final"] is False
+
+
+def test_without_a_calendar_the_stored_one_will_do(env: Callable[[str], None], web: FrozenWeb, tmp_path: Path):
+    Ran(tmp_path, *WORDS, "--session", "S")
+    web.hide("2023/Index.json")
+    run = Ran(tmp_path, *WORDS, "--session", "S")
+    assert (run.code, run.of("calendar")["state"], run.of("Sprint")["state"]) == (1, "failed", "skipped")
+
+
+def test_without_any_calendar_nothing_is_done(
+    env: Callable[[str], None], web: FrozenWeb, firestore: firestore_api.Client, capsys: pytest.CaptureFixture[str]
+):
+    web.hide("2023/Index.json")
+    assert main(WORDS, asked_at_once) == 1
+    assert "2023/Index.json" in capsys.readouterr().err
+    assert everything(firestore) == {}
 
 
 @pytest.mark.parametrize(
