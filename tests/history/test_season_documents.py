@@ -323,6 +323,7 @@ def test_careers_are_those_of_the_record_books(
     assert {name: statistics[name] for name in counted} == counted
 
 
+@pytest.mark.whole
 def test_the_largest_documents_are_far_from_firestores_limit(history: Documents):
     largest: dict[str, int] = {}
     for path, document in history.items():
@@ -332,6 +333,7 @@ def test_the_largest_documents_are_far_from_firestores_limit(history: Documents)
     assert max(largest.values()) < MOST_BYTES
 
 
+@pytest.mark.whole
 def test_standings_are_told_of_every_season(ergast: Tables, history: Documents):
     for year, season in ergast.rounds.items():
         table = history[f"seasons/{year}/standings/drivers"]
