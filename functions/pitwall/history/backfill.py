@@ -30,7 +30,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from pitwall.history.answers import SourceError
 from pitwall.history.archive import DONE, INTERRUPTED, SOME_FAILED, USAGE
 from pitwall.history.calendar import NoSource
-from pitwall.history.season import FIRST_SEASON, Choice, Entry, Filling, Listener, Severity, Web, web_of
+from pitwall.history.entry import Entry, Severity
+from pitwall.history.season import FIRST_SEASON, Choice, Filling, Listener, Web, web_of
 from pitwall.history.work import BadRequest
 from pitwall.pipeline.database import Database, Unavailable
 from pitwall.pipeline.log import log, set_lowest

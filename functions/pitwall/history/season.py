@@ -22,7 +22,7 @@ from datetime import UTC, datetime, timedelta
 from datetime import time as clock
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType, structs, to_builtins
 
@@ -39,6 +39,7 @@ from pitwall.history.calendar import FIRST_SEASON as FIRST_TIMED
 from pitwall.history.calendar import NoSource, filled_events, stored_events
 from pitwall.history.circuit_maps import CircuitMaps
 from pitwall.history.direct import Direct
+from pitwall.history.entry import Entry, Severity
 from pitwall.history.job import STALE_S, JobLost, JobRunning
 from pitwall.history.jolpica import Jolpica, Race
 from pitwall.history.marks import Marks, digest
@@ -64,9 +65,6 @@ IN_A_ROW: Final = 3
 _AGAIN_S: Final = 2.0
 _ABOUT: Final = timedelta(days=2)
 """How far a race's date may be from the sessions of its event."""
-
-State = Literal["done", "same", "skipped", "missing", "failed", "interrupted"]
-Severity = Literal["INFO", "WARNING", "ERROR"]
 
 
 class Listener(Protocol):
@@ -98,28 +96,6 @@ class Choice(Struct, frozen=True, kw_only=True):
     def names(self, name: str) -> bool:
         """Whether a session of this name is wanted."""
         return not self.session or plain(name) in meant(self.session)
-
-
-class Entry(Struct, rename="camel", omit_defaults=True, kw_only=True):
-    """What became of a session, or of what a whole season has (`session` names it, and there is no key).
-
-    state: `done` something was written; `same` nothing differed; `skipped` final already, and nothing else has changed;
-    `missing` no source has it (yet); `failed`. written: documents. objects: of Cloud Storage, that were written.
-    passing: it may not fail the next time. refused: records that could not be used, and why.
-    """
-
-    year: int
-    round: int | UnsetType = UNSET
-    session: str
-    type: str = ""
-    key: str = ""
-    state: State
-    written: int = 0
-    objects: int = 0
-    error: str = ""
-    passing: bool = False
-    repaired: list[str] = []
-    refused: list[str] = []
 
 
 class Web(NamedTuple):
@@ -729,36 +705,11 @@ class Filling:
 
     def _tell(self, entry: Entry) -> None:
         self.entries.append(entry)
-        severity: Severity = "INFO"
-        if entry.state == "failed":
-            severity = "ERROR"
-        elif entry.state == "missing" or entry.error or entry.repaired or entry.refused:
-            severity = "WARNING"
         number = entry.round if isinstance(entry.round, int) else None
-        name = entry.session if not entry.type or entry.type == entry.session else f"{entry.type}, {entry.session}"
-        self.listener.record(severity, text(entry), year=entry.year, round_=number, session=name)
-
-
-def text(entry: Entry) -> str:
-    """What became of it, in words."""
-    said = {
-        "done": f"{entry.objects} objects written" if entry.objects else f"{entry.written} documents written",
-        "same": "nothing differs",
-        "skipped": "filled in already",
-        "missing": f"not there: {entry.error}",
-        "failed": f"failed: {entry.error or 'see what was refused'}",
-        "interrupted": "interrupted; called again it goes on from here",
-    }[entry.state]
-    if entry.state in ("missing", "failed") and entry.written:
-        said += f" ({entry.written} documents written)"
-    elif entry.error and entry.state in ("done", "same"):
-        said += f"; {entry.error}"
-    for word, told in (("repaired", entry.repaired), ("refused", entry.refused)):
-        if told:
-            said += f"; {word}: {'; '.join(told[:3])}{' ...' if len(told) > 3 else ''}"
-    return said
+        self.listener.record(entry.severity, entry.text, year=entry.year, round_=number, session=entry.name)
 
 
 def _failed(entry: Entry, error: str, *, passing: bool) -> bool:
+    """That it failed; True, as nobody else is at it."""
     entry.state, entry.error, entry.passing = "failed", error, passing
     return True
