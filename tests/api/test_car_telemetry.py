@@ -172,9 +172,7 @@ def test_who_asks_too_often_is_refused(asking: httpx.Client, serve: Serve) -> No
     assert [api.post(CAR, headers=headers).status_code for _ in range(4)] == [201, 200, 200, 429]
 
 
-def test_asking_again_at_once_writes_nothing(
-    asking: httpx.Client, firestore: firestore_api.Client
-) -> None:
+def test_asking_again_at_once_writes_nothing(asking: httpx.Client, firestore: firestore_api.Client) -> None:
     asking.post(CAR)
     before = firestore.document("telemetryRequests/9845").get().update_time
     asking.post(CAR)
