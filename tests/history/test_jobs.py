@@ -181,8 +181,11 @@ def test_a_message_that_comes_twice_while_the_job_is_at_work_comes_again_later(
 ) -> None:
     """That is what takes the job up if the worker is killed; once the job is done it is taken."""
     first = at_work(2)
-    assert handled(start(), message()) == 409
-    let_through(firestore, 4)
+    with ThreadPoolExecutor() as threads:
+        try:
+            assert threads.submit(handled, start(), message()).result(30) == 409
+        finally:
+            let_through(firestore, 4)
     assert first.result(30) == 204
     assert handled(start(), message()) == 204
     assert steps_taken(firestore) == ALL
@@ -273,6 +276,14 @@ def test_a_further_per_cent_begins_the_count_of_attempts_anew(firestore: firesto
         assert handled(jobs, message(turn=turn)) == 204
     assert steps_taken(firestore) == ALL
     assert found(firestore)["state"] != "failed"
+
+
+def test_a_worker_that_was_killed_after_a_further_per_cent_does_not_count(
+    firestore: firestore_api.Client, at_work: Callable[..., Future[int]]
+) -> None:
+    firestore.document(PATH).set({"kind": "steps", "state": "queued", "progress": 0, "turn": 1, "v": 7, "stalled": 2})
+    at_work(2)
+    assert (found(firestore)["progress"], found(firestore).get("stalled", 0)) == (25, 0)
 
 
 def test_what_passes_by_itself_is_tried_again(firestore: firestore_api.Client, start: Start) -> None:
