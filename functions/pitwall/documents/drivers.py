@@ -19,6 +19,7 @@ class Stint(Fields, kw_only=True):
     laps: Annotated[int, Meta(description="laps of this stint so far")] | UnsetType = UNSET
     start_lap: Annotated[int, Meta(description="first lap of the stint")] | UnsetType = UNSET
     end_lap: Annotated[int, Meta(description="last lap completed in the stint")] | UnsetType = UNSET
+    driver: Annotated[str, Meta(description="who drove at its end, where drivers share a kart")] | UnsetType = UNSET
 
 
 class PitStop(Fields, kw_only=True):
@@ -30,6 +31,12 @@ class PitStop(Fields, kw_only=True):
     ) = UNSET
     stop_time_ms: Annotated[Ms, Meta(description="standing still")] | UnsetType = UNSET
     stop: Annotated[bool, Meta(description="false for a drive through the lane")]
+
+
+class DriverChange(Fields, kw_only=True):
+    at: Instant
+    lap: Annotated[int, Meta(description="the lap that was being driven")]
+    driver: Annotated[str, Meta(description="who drives from then on")]
 
 
 class PartBest(Fields, kw_only=True):
@@ -52,6 +59,7 @@ class DriverDocument(Document, kw_only=True):
     team_colour: str | UnsetType = UNSET
     headshot_url: str | UnsetType = UNSET
     grid: int | UnsetType = UNSET
+    category: Annotated[str, Meta(description="class the kart runs in, in the board's words")] | UnsetType = UNSET
     position: int | UnsetType = UNSET
     laps: Annotated[int, Meta(description="laps completed")] | UnsetType = UNSET
     best_lap_ms: Ms | UnsetType = UNSET
@@ -61,6 +69,10 @@ class DriverDocument(Document, kw_only=True):
     ) = UNSET
     stints: list[Stint]
     pit_stops: list[PitStop]
+    driver_changes: (
+        Annotated[list[DriverChange], Meta(description="where drivers share a kart and the board names them")]
+        | UnsetType
+    ) = UNSET
     status: Annotated[
         Literal["running", "stopped", "retired", "knockedOut"], Meta(description="in the pits or not: see live/timing")
     ]

@@ -76,6 +76,8 @@ class EntryLine(Fields, kw_only=True):
     team_name: str | UnsetType = UNSET
     team_colour: Annotated[str, Meta(description="RRGGBB")] | UnsetType = UNSET
     grid: Annotated[int, Meta(description="place on the grid; absent where there is none")] | UnsetType = UNSET
+    category: Annotated[str, Meta(description="class the kart runs in, in the board's words")] | UnsetType = UNSET
+    penalty: Annotated[str, Meta(description="as a kart track's board shows it, in its words")] | UnsetType = UNSET
 
 
 class EntriesDocument(Document, kw_only=True):
