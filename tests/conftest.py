@@ -45,6 +45,15 @@ def recordings() -> Path:
 
 
 @pytest.fixture(scope="session")
+def kart_captures() -> Path:
+    """The folder of real captures of kart tracks; the test is skipped where it is absent."""
+    captures = SHARED / "recordings" / "karting"
+    if not captures.is_dir():
+        pytest.skip("real captures are not at ../shared/recordings/karting: nothing to play")
+    return captures
+
+
+@pytest.fixture(scope="session")
 def static_archive() -> Path:
     """A stored piece of F1's archive (`https://livetiming.formula1.com/static/`); skipped where it is absent."""
     static = SHARED / "web" / "static"

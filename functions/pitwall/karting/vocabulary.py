@@ -17,7 +17,8 @@ from pitwall.message import Message
 
 SESSION: Final = "KartSession"
 """Which session it is (`Session`). As a snapshot it begins one, or says again which one goes on: another one than
-before if `Title`, `Name`, `Type` or `Run` differ. Not as a snapshot it corrects what was said."""
+before if `Title`, `Name`, `Type` or `Run` differ, or if it is `Fresh` and laps have been driven. Not as a snapshot it
+corrects what was said."""
 
 GRID: Final = "KartGrid"
 """Every row there is (`Grid`), always a snapshot: rows that are not in it have left the board, their laps stay."""
@@ -62,6 +63,8 @@ class Session(TypedDict, total=False):
     Type: SessionType
     Run: str
     """The protocol's own id of the run, where it has one (RMonitor's `$B`)."""
+    Fresh: bool
+    """True where the board that comes with it has no lap of anybody."""
     Track: str
     TrackLengthM: int
     GmtOffset: str
@@ -135,8 +138,9 @@ class Grid(TypedDict, total=False):
 class Crossing(TypedDict, total=False):
     """A kart crossed the line at the message's instant.
 
-    Its lap has `LapMs` if that is told here; else the row's `LastLapMs` as told since the crossing before, or with
-    this one, or as it stands: a board does not repeat a time that equals the last one, and equal laps are laps.
+    Its lap has `LapMs` if that is told here; else the row's `LastLapMs` as told since the crossing before, or within
+    two seconds, or as it stands: a board does not repeat a time that equals the last one, and equal laps are laps.
+    Where none of these is told and what stands does not fit either, no lap has ended.
     """
 
     Row: str
@@ -145,7 +149,7 @@ class Crossing(TypedDict, total=False):
     LapMs: int
     TotalMs: int
     NoLap: bool
-    """True where it ends no lap: the first one after the start or out of the pits."""
+    """True where the protocol tells no time with it: most often it ends no lap, as the first one after the start."""
 
 
 class Pit(TypedDict):

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from pitwall.sources.apex.capture import ApexLines
 from pitwall.sources.epoch_lines import EpochLines
 from pitwall.sources.fastf1_text import FastF1Text
 from pitwall.sources.lines import read_lines
@@ -56,6 +57,7 @@ FORMATS: tuple[LineFormat, ...] = (
     OwnLines(),
     TypeJsonLines(),
     FastF1Text(),
+    ApexLines(),
 )
 
 

@@ -15,6 +15,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
+from pitwall.sources.apex.capture import EPOCH_FROM, FRAME, HEADER, ApexLines
+from pitwall.sources.apex.translation import Translation
 from pitwall.sources.dating import dated
 from pitwall.sources.formats import LineFormat, ignore, line_format, read_records
 from pitwall.sources.json_values import read_json_values
@@ -219,6 +221,37 @@ class LiveCapture:
         return sorted(self._files, key=begins)
 
 
+class ApexCapture:
+    """Frames of Apex Timing as they came over the socket, translated (`sources.apex`)."""
+
+    format = "apex"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._base = 0
+
+    def survey(self) -> str | None:
+        """Finds when the capture began. Sessions are named after the feed they are played as, not known here."""
+        for record in read_records(self._path, ApexLines(), ignore):
+            if record.topic == HEADER and record.at is not None:
+                self._base = record.at
+            break
+        return None
+
+    def records(self, reject: Reject) -> Iterator[Record]:
+        translation = Translation(reject)
+        last = self._base
+        for record in read_records(self._path, ApexLines(), reject):
+            if record.topic != FRAME:
+                continue
+            if record.at is None:
+                reject("bad-time")
+            else:
+                last = record.at if record.at >= EPOCH_FROM else self._base + record.at
+            for message in translation.frame(record.data, last):
+                yield Record(message.topic, message.data, message.at, message.snapshot)
+
+
 class Document:
     """One JSON document of frames, or a snapshot alone."""
 
@@ -276,6 +309,8 @@ def _open_file(path: Path) -> Layout:
         return ArchiveFolder({_topic_of(path): path})
     if isinstance(lines, OwnLines):
         return OwnObjects([path])
+    if isinstance(lines, ApexLines):
+        return ApexCapture(path)
     if lines is not None and lines.relative:
         return MergedFile(path, lines)
     if lines is not None:
@@ -314,9 +349,11 @@ def _open_folder(folder: Path, deep: int = 0) -> Layout:
         ((lines, paths),) = captures.items()
         if isinstance(lines, OwnLines):
             return OwnObjects(paths)
+        if isinstance(lines, ApexLines) and len(paths) == 1:
+            return ApexCapture(paths[0])
         if lines.relative and len(paths) == 1:
             return MergedFile(paths[0], lines)
-        if not lines.relative and _are_one_session(paths, lines):
+        if not isinstance(lines, ApexLines) and not lines.relative and _are_one_session(paths, lines):
             return LiveCapture(paths, lines, _subscribe_file(snapshots))
     if not captures and len(documents) + len(snapshots) == 1:
         return Document((documents + snapshots)[0])
