@@ -311,7 +311,7 @@ def test_a_part_that_cannot_be_made_a_document_is_counted_and_the_others_go_out(
             raise ValueError("never seen before")
         return project(state, what)
 
-    monkeypatch.setattr("pitwall.pipeline.ticks.project", broken)
+    monkeypatch.setattr("pitwall.pipeline.machines.project", broken)
     reducer = begun()
     ticks = reducer.offer(timing(5_000, {"Position": "1"}))
     assert "sessions/7001/live/timing" in paths(ticks)

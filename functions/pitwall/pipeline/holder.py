@@ -25,10 +25,10 @@ from msgspec import UNSET, UnsetType
 from pitwall.documents import paths
 from pitwall.documents.economy import Mode
 from pitwall.documents.encoding import millis
-from pitwall.documents.projection import project
 from pitwall.documents.session import SessionDocument
+from pitwall.karting import vocabulary
 from pitwall.message import FEED_GAP, FeedStatus, Message, feed_gap
-from pitwall.pipeline import metrics
+from pitwall.pipeline import machines, metrics
 from pitwall.pipeline.checkpoint import Checkpoint, Checkpoints, Superseded, TooLarge, Totals
 from pitwall.pipeline.database import Database, Unavailable
 from pitwall.pipeline.economy import Economy, Watch
@@ -322,7 +322,7 @@ class Holder:
         ticks = self._offer(message)
         if following is not None and self._reducer.feed.state == "ended":
             self._reducer.set_feed(self._reader.status.state if self._reader.status else "live")
-        if message.topic == "SessionInfo" and message.cursor < 0:
+        if message.topic in ("SessionInfo", vocabulary.SESSION) and message.cursor < 0:
             self._tell_calendar()
         if message.cursor >= 0:
             self._cursor = message.cursor + 1
@@ -441,7 +441,7 @@ class Holder:
 
     def _tell_calendar(self) -> None:
         """Notes which session the feed is on, and when it says that is, for the ticks of other instances."""
-        projected = project(self._reducer.state, Change(change.SESSION, "")) if self._reducer.session else None
+        projected = machines.project(self._reducer.state, Change(change.SESSION, "")) if self._reducer.session else None
         if projected is None or not isinstance(session := projected[1], SessionDocument):
             return
         key, before = self._reducer.session, self._told

@@ -22,12 +22,13 @@ from pitwall.documents import paths
 from pitwall.documents.base import Document
 from pitwall.documents.encoding import EPOCH, instant
 from pitwall.documents.live import FeedDocument, TowerDocument
-from pitwall.documents.projection import Projected, project
+from pitwall.documents.projection import Projected
+from pitwall.karting import vocabulary
 from pitwall.message import FeedState, FeedStatus, Message
+from pitwall.pipeline import machines
 from pitwall.pipeline.car_telemetry import CarTelemetry
 from pitwall.timing import change
 from pitwall.timing.change import Change
-from pitwall.timing.state import SessionState
 
 TICK_MS = 1_000
 SLOW_TICK_MS = 5_000
@@ -39,7 +40,9 @@ STRAY_MS = 60_000
 """Steps back of up to 3.7 s were seen. A message this far behind the clock has a wrong instant, or the clock has."""
 STRAYS = 20
 """After so many in a row it was the clock, set by one wrong instant, and it follows them."""
-_TIMING = frozenset({"TimingData", "TimingDataF1", "TimingAppData"})
+_TIMING = frozenset(
+    {"TimingData", "TimingDataF1", "TimingAppData", vocabulary.GRID, vocabulary.LINES, vocabulary.CROSSING}
+)
 
 
 class Tick(Struct, frozen=True):
@@ -100,7 +103,7 @@ class Reducer:
     """Messages in, ticks out, for one feed and whatever session it is on."""
 
     def __init__(self, session: str, feed: str, source: str) -> None:
-        self.state = SessionState(session, feed)
+        self.state = machines.begin(session, feed)
         self.feed = Feed(source)
         self._pace = Pace()
 
@@ -222,7 +225,7 @@ class Reducer:
         """
         self._pace.published.clear()
         whole = [change.SESSION, change.TOWER, change.ENTRIES, change.TYRES, change.SEGMENTS]
-        drivers = [Change(change.DRIVER, number) for number in self.state.data.cars]
+        drivers = [Change(change.DRIVER, number) for number in self.state.racing_numbers]
         self._gather({*(Change(what) for what in whole), *drivers}, 0)
 
     def dump(self) -> bytes:
@@ -234,7 +237,7 @@ class Reducer:
         """A reducer that goes on where the dumped one was. Raises msgspec.DecodeError or ValidationError."""
         state, feed, pace = msgspec.msgpack.decode(dumped, type=tuple[bytes, Feed, Pace])
         reducer = cls.__new__(cls)
-        reducer.state, reducer.feed, reducer._pace = SessionState.load(state), feed, pace
+        reducer.state, reducer.feed, reducer._pace = machines.load(state), feed, pace
         return reducer
 
     # -- inside ----------------------------------------------------------------------------
@@ -246,7 +249,7 @@ class Reducer:
         ticks = self.finish()
         self.feed.state = state
         rejected = dict(self.rejected)
-        self.state = SessionState(following, self.state.data.feed)
+        self.state = machines.begin(following, self.state.data.feed)
         self._pace = Pace(rejected=rejected, tick=self._pace.tick)
         return ticks
 
@@ -314,7 +317,7 @@ class Reducer:
 
     def _project(self, what: Change) -> Projected:
         try:
-            return project(self.state, what)
+            return machines.project(self.state, what)
         except (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError):
             # The feed sent what nobody has seen before; the other documents must not suffer.
             reason = f"bad-document-{what.what}"

@@ -145,6 +145,11 @@ class SessionState:
         """Messages that could not be used, by reason."""
         return Counter(self.data.rejected)
 
+    @property
+    def racing_numbers(self) -> list[str]:
+        """Of every car."""
+        return list(self.data.cars)
+
     def next_session(self, message: Message) -> str | None:
         """The key of the session this message begins, if it is the SessionInfo of another than this one."""
         if message.topic != "SessionInfo" or not isinstance(message.data, dict):

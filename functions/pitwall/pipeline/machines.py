@@ -1,0 +1,41 @@
+"""Which state machine a feed has, and the documents of each: F1's timing, or a kart track's (`kart-<circuit>`)."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+from pitwall.documents import projection as timing_projection
+from pitwall.documents.projection import Projected
+from pitwall.karting import projection as karting_projection
+from pitwall.karting.state import KartState
+from pitwall.timing.change import Change
+from pitwall.timing.state import SessionState
+
+State = SessionState | KartState
+KART = "kart-"
+"""Feed ids of kart tracks begin so."""
+
+
+class _OfFeed(Struct):
+    """What both machines' dumps have."""
+
+    feed: str
+
+
+def begin(session: str, feed: str) -> State:
+    """The machine of a feed, before its first message."""
+    return KartState(session, feed) if feed.startswith(KART) else SessionState(session, feed)
+
+
+def load(dumped: bytes) -> State:
+    """A machine from what its `dump` gave. Raises msgspec.DecodeError or ValidationError on anything else."""
+    of_kart = msgspec.msgpack.decode(dumped, type=_OfFeed).feed.startswith(KART)
+    return KartState.load(dumped) if of_kart else SessionState.load(dumped)
+
+
+def project(state: State, what: Change) -> Projected:
+    """The document a change means and where it is stored; None where there is nothing to store yet."""
+    if isinstance(state, KartState):
+        return karting_projection.project(state, what)
+    return timing_projection.project(state, what)
