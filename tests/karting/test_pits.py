@@ -73,6 +73,13 @@ def test_the_same_driver_after_a_stop_is_no_change():
     assert [stint.driver for stint in script.driver().stints] == ["A. Driver", "A. Driver"]
 
 
+def test_a_board_told_anew_shows_the_team_and_forgets_no_driver():
+    script = Script("7", Team="Alpha", Driver="A. Driver", Penalty="3 Trs")
+    script.board(60, {"r7": {"Number": "7", "Team": "Alpha"}})
+    entry = script.document(change.ENTRIES).lines["7"]  # type: ignore[attr-defined]
+    assert (entry.full_name, entry.team_name, bool(entry.penalty)) == ("A. Driver", "Alpha", False)
+
+
 def test_a_pit_cell_can_come_before_the_number_of_the_kart():
     script = Script()
     script.line(10, "9", Stops=1)

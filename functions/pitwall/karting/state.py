@@ -333,7 +333,8 @@ class KartState:
                 kart.visits.append(Visit(lap=kart.count + 1))
         else:
             missed = told > kart.count if told is not None else line.get("LastLapMs") not in (None, before)
-            kart.line = line
+            # A cell that shows team and driver by turns has one of them only.
+            kart.line = {name: kart.line[name] for name in ("Driver", "Team") if name in kart.line} | line
             self._name(kart)
             if missed:
                 kart.count = told if told is not None else kart.count + 1
