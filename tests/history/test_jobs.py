@@ -270,12 +270,12 @@ def test_a_job_that_comes_no_further_fails_after_so_many_turns(
 
 def test_a_further_per_cent_begins_the_count_of_attempts_anew(firestore: firestore_api.Client, start: Start) -> None:
     looks = itertools.count()
-    jobs = start(job_s=4.0, seconds=lambda: next(looks), attempts=3)
+    jobs = start(job_s=4.0, seconds=lambda: next(looks), attempts=2)
     for turn in range(1, 9):  # a step every other turn
         let_through(firestore, (turn + 1) // 2)
         assert handled(jobs, message(turn=turn)) == 204
+        assert found(firestore)["state"] in ("queued", "done")
     assert steps_taken(firestore) == ALL
-    assert found(firestore)["state"] != "failed"
 
 
 def test_a_worker_that_was_killed_after_a_further_per_cent_does_not_count(
@@ -361,6 +361,7 @@ def test_a_job_that_was_to_stop_when_its_worker_was_killed_is_cancelled(
 
 
 def test_a_job_whose_workers_are_all_killed_fails(firestore: firestore_api.Client, start: Start) -> None:
+    let_through(firestore, 4)
     running = {"kind": "steps", "state": "running", "progress": 20, "turn": 1, "v": 2**32 + 3, "stalled": 2}
     firestore.document(PATH).set(running)
     assert handled(start(stale_s=0.0, attempts=3), message()) == 204
