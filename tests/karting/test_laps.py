@@ -187,6 +187,15 @@ class TestBestLap:
         script.lap(140, 65_000, BestLapMs=65_000)
         assert (script.driver().best_lap_ms, script.driver().best_lap) == (65_000, 2)
 
+    def test_has_the_number_the_board_gives_it(self):
+        """RMonitor's `$H` names it; the lap may not have been seen."""
+        script = Script("7")
+        script.lap(70, 65_000)
+        script.lap(140, 65_000, BestLapMs=65_000, BestLap=2)
+        assert (script.driver().best_lap_ms, script.driver().best_lap) == (65_000, 2)
+        script.line(150, BestLapMs=64_000, BestLap=9)
+        assert (script.driver().best_lap_ms, script.driver().best_lap) == (64_000, 9)
+
     def test_is_none_of_the_laps_into_and_out_of_the_pits(self):
         script = Script("7", counts=False)
         script.lap(70, 66_000)

@@ -615,7 +615,10 @@ def best_lap(kart: Kart) -> Lap | None:
     number), or the board shows something else under that name, as an average (Brignoles 2026): then it is left out.
     """
     laps = [lap for lap in kart.laps.values() if lap.time is not None and not lap.taken_back]
-    told = kart.line.get("BestLapMs")
+    told, number = kart.line.get("BestLapMs"), kart.line.get("BestLap")
+    if told is not None and number:
+        known = kart.laps.get(number)
+        return known if known is not None and known.time == told else Lap(number=number, time=told, unseen=True)
     if told is not None:
         same = min((lap for lap in laps if lap.time == told), key=lambda lap: lap.number, default=None)
         if same is not None:
