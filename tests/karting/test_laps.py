@@ -54,6 +54,17 @@ def test_a_time_that_comes_after_the_crossing_is_of_it(time: int):
     assert script.kart().laps[2].personal_best
 
 
+def test_a_lap_counted_without_its_time_has_none_rather_than_the_one_before():
+    """Its cell was lost: the time since the last crossing is not that of the lap before."""
+    script = Script("7")
+    script.lap(75.3, 65_295)
+    script.line(145, Laps=2)
+    script.cross(145)
+    assert script.times() == {1: 65_295, 2: None}
+    script.line(145.4, LastLapMs=69_700)
+    assert script.times() == {1: 65_295, 2: 69_700}
+
+
 def test_a_late_time_of_a_crossing_that_fits_nothing_makes_it_a_lap():
     script = Script("7", counts=False)
     script.cross(10, NoLap=True)

@@ -359,6 +359,7 @@ class KartState:
             if kart is None or not isinstance(told, dict):
                 continue
             line = self._line(told)
+            kart.on_board = True
             changed = {name for name, value in line.items() if kart.line.get(name) != value}
             if not changed:
                 continue
@@ -480,6 +481,9 @@ class KartState:
         if told_time is not None and not 0 < told_time <= MAX_LAP_MS:
             self._reject("lap-out-of-range")
             told_time = None
+        if told_time is not None and told_laps is not None and 0 < told_laps <= kart.count:
+            self._tell_again(kart, told_laps, told_time)
+            return
         if self.data.finished_at is None:
             self._started(at)
         standing = line.get("LastLapMs")
@@ -491,9 +495,10 @@ class KartState:
         unseen_before = elapsed is None and standing is not None and not silent
         if told_time is not None or rose or new_time or fits or unseen_before:
             number = max(line.get("Laps") or 0, told_laps or 0) if rose else kart.count + 1
-            time = told_time if told_time is not None else standing
             repeated = told_time is None and not kart.new_time
-            self._complete(kart, number, time, at)
+            if told_time is None and (not repeated or fits or elapsed is None):
+                told_time = standing
+            self._complete(kart, number, told_time, at)
             kart.late = number if repeated else None
         elif kart.count == 0 or not kart.laps or all(lap.taken_back for lap in kart.laps.values()):
             kart.crossed_at = at  # over the line for the first time
@@ -503,6 +508,19 @@ class KartState:
             kart.new_time = False
         else:
             kart.unsure_at = at
+
+    def _tell_again(self, kart: Kart, number: int, time: int) -> None:
+        """The time of a lap that is over already: corrected, or of one that was driven before the kart was seen."""
+        kart.new_time = False
+        lap = kart.laps.get(number)
+        if lap is None:
+            lap = kart.laps[number] = Lap(number=number, unseen=True)
+        elif lap.time == time and not lap.taken_back:
+            return
+        lap.time, lap.taken_back = time, False
+        self._note(change.LAP, number)
+        self._note(change.TYRES)
+        self._note_kart(kart)
 
     def _miss(self, kart: Kart, at: int) -> None:
         """Laps the board has counted although no crossing was told, unless they are of one that is told now."""
