@@ -46,7 +46,7 @@ FIRESTORE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST, STORAGE_EMULATOR_HOST and FIREBAS
 | PITWALL_INVOCATION_S | `1740` | seconds a poller invocation lives; Cloud Scheduler gives up at 1800 |
 | PITWALL_HANDOVER_S | `20` | seconds before the end of its life at which a holder hands over |
 | PITWALL_JOB_S | `480` | seconds an invocation works on a job, before the next one goes on; Pub/Sub gives up at 600 |
-| PITWALL_TELEMETRY_CARS | `4` | cars of a session whose telemetry is told live at a time, to those who ask; `0` for none |
+| PITWALL_TELEMETRY_CARS | `4` | cars of a session whose telemetry is told live at a time, to who asks; `0`: none |
 | PITWALL_ENVELOPE_BYTES | `262144` | bytes of one `timing` message, above which a tick is split |
 | PITWALL_RAW_BATCH_S | `5` | seconds of raw messages in one object of the recorder |
 | PITWALL_RAW_BATCH_BYTES | `262144` | bytes of raw messages, uncompressed, in one object of the recorder |

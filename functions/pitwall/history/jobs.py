@@ -205,15 +205,9 @@ class Jobs:
             self._give_up(job, why)
             return
         job.turn += 1
-        try:
-            job.tell("queued", f"{why}: the next turn goes on")
-        except JobCancelled:
-            self._end(job, "cancelled", "it was cancelled while at work")
-            return
-        except JobLost as lost:
-            raise AtWork(str(lost)) from None
-        self._queue.put(Turn(kind=turn.kind, key=turn.key, request=dict(job.request or {}), turn=job.turn))
-        log("INFO", "queued the next turn", turn=job.turn, progress=job.progress, detail=why)
+        if self._is_queued(job, f"{why}: the next turn goes on"):
+            self._queue.put(Turn(kind=turn.kind, key=turn.key, request=dict(job.request or {}), turn=job.turn))
+            log("INFO", "queued the next turn", turn=job.turn, progress=job.progress, detail=why)
 
     def _try_again(self, job: Job, furthest: int, why: str) -> None:
         """Leaves the job queued for the same message. Raises Later, but for a job that is given up; Unavailable."""
@@ -221,14 +215,19 @@ class Jobs:
         if self._stalls(job, furthest):
             self._give_up(job, why)
             return
+        if self._is_queued(job, f"to be tried again: {why}"):
+            raise Later(why)
+
+    def _is_queued(self, job: Job, message: str) -> bool:
+        """Tells that the job waits once more; False if it was cancelled instead. Raises AtWork, Unavailable."""
         try:
-            job.tell("queued", f"to be tried again: {why}")
+            job.tell("queued", message)
         except JobCancelled:
             self._end(job, "cancelled", "it was cancelled while at work")
-            return
+            return False
         except JobLost as lost:
             raise AtWork(str(lost)) from None
-        raise Later(why)
+        return True
 
     def _stalls(self, job: Job, furthest: int) -> bool:
         """Counts a turn or an attempt that came no further; whether there were too many in a row."""
