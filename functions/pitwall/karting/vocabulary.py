@@ -21,7 +21,8 @@ before if `Title`, `Name`, `Type` or `Run` differ, or if it is `Fresh` and laps 
 corrects what was said."""
 
 GRID: Final = "KartGrid"
-"""Every row there is (`Grid`), always a snapshot: rows that are not in it have left the board, their laps stay."""
+"""Every row there is (`Grid`), always a snapshot: rows that are not in it have left the board until `LINES` tells of
+them, their laps stay."""
 
 LINES: Final = "KartLines"
 """What changed in some rows: `{row: Line}`, to be merged."""
@@ -145,7 +146,8 @@ class Crossing(TypedDict, total=False):
 
     Row: str
     Laps: int
-    """Laps completed with this crossing, where the protocol says so with it."""
+    """Laps completed with this crossing, where the protocol says so with it. One that was completed before is told
+    again: its time was corrected, or the lap was missed."""
     LapMs: int
     TotalMs: int
     NoLap: bool
