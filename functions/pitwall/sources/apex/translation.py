@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from pitwall.karting import vocabulary
+from pitwall.karting import values, vocabulary
 from pitwall.karting.vocabulary import FlagName, Line, Mark, Status
 from pitwall.message import Message
-from pitwall.sources.apex import grid, protocol, values
+from pitwall.sources.apex import grid, protocol
 from pitwall.sources.apex.columns import columns
 from pitwall.sources.record import Reject
 

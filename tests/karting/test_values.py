@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pitwall.sources.apex.values import Gap, at_the_wheel, clock_ms, duration_ms, gap, hours_ms, integer, lap_count
+from pitwall.karting.values import Gap, at_the_wheel, clock_ms, duration_ms, gap, hours_ms, integer, lap_count
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What stands in a cell, as numbers. None where a value says nothing."""
+"""What stands in a cell of a board, whoever sent it, as numbers. None where a value says nothing."""
 
 from __future__ import annotations
 

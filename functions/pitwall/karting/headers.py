@@ -1,0 +1,47 @@
+"""What a column's header means, in the words timekeepers write: French, Spanish, Italian, Portuguese, English, Swedish,
+German. A role is a field of `vocabulary.Line`; `Gap` and `Interval` stand for the times and the laps."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Final
+
+_WORDS: Final[Mapping[str, str]] = {
+    "Position": "clt clasif cla pos position posicion posizione posicao rank rang rk pl plats place",
+    "Number": "kart no nr num numero n° nº # kart no startnr startnummer dorsal",
+    "Driver": "pilote piloto pilota driver forare fahrer nom nombre nome name namn conducteur conductor",
+    "Team": "equipe equipo equipa squadra team lag mannschaft stall scuderia",
+    "Category": "categorie categoria category cat clase classe class klass klasse",
+    "Nation": "nation nat nationalite nacionalidad nazione nationality pais pays",
+    "LastLapMs": "dernier t|dernier tour|ultima vuelta|ult vuelta|ultimo t|ultimo giro|ultima volta|last lap|last|"
+    "senaste varv|senaste|letzte runde|derniere",
+    "BestLapMs": "meilleur t|meilleur tour|mejor vuelta|m vuelta|giro mig|miglior giro|migliore|melhor volta|best lap|"
+    "best|basta varv|basta|beste runde|mejor",
+    "Gap": "ecart|gap|dif|diff|distacco|diferencia|diferenca|avstand|abstand|to leader",
+    "Interval": "interv|intervalle|intervalles|intervalo|intervallo|interval|int|intervall",
+    "Laps": "tours|vueltas|giri|voltas|laps|varv|runden|lap|vtas|nb tours",
+    "StintMs": "en piste|en pista|in pista|on track|pa banan|na pista",
+    "PitMs": "tempo pit|temps pit|temps stand|tiempo pit|pit time|tempo box",
+    "Stops": "stands|stand|pits|pit|pit stop|pit stops|stops|arrets|paradas|soste|depastopp|box",
+    "Penalty": "pena|penalite|penalites|penalizacion|penalizzazione|penalty|penalties|penalidade|straff|strafe",
+    "Sector1Ms": "s1|secteur 1|sector 1|settore 1|sektor 1",
+    "Sector2Ms": "s2|secteur 2|sector 2|settore 2|sektor 2",
+    "Sector3Ms": "s3|secteur 3|sector 3|settore 3|sektor 3",
+}
+
+
+def folded(header: str) -> str:
+    """A header in lower case without accents, points and double blanks: `Meilleur T.` and `MEILLEUR T` are one."""
+    plain = unicodedata.normalize("NFKD", header).casefold()
+    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    return " ".join(re.sub(r"[.:()\[\]/_-]+", " ", plain).split())
+
+
+SYNONYMS: Final[Mapping[str, str]] = {
+    folded(word): role
+    for role, words in _WORDS.items()
+    for word in (words.split("|") if "|" in words else words.split())
+}
+"""Roles by folded header: French, Spanish, Italian, Portuguese, English, Swedish, German."""
