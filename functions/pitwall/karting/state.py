@@ -11,6 +11,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import chain, count
 from typing import Any, Final
 
 import msgspec
@@ -422,9 +423,11 @@ class KartState:
         told = kart.line.get("Number")
         if kart.number or not told:
             return
-        number = _slug(told, 12) or kart.row
+        row = _slug(kart.row, 40) or "kart"
+        number = _slug(told, 12) or row
         taken = {other.number for other in self.data.karts.values()}
-        kart.number = number if number not in taken else f"{number}-{_slug(kart.row, 40)}"
+        names = chain((number, f"{number}-{row}"), (f"{number}-{n}" for n in count(2)))
+        kart.number = next(name for name in names if name not in taken)
         self._note(change.ENTRIES)
         self._note(change.TOWER)
         self._note_kart(kart)
