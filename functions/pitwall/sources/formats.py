@@ -17,6 +17,7 @@ from pitwall.sources.lines import read_lines
 from pitwall.sources.offset_lines import ArchiveLines, MergedLines
 from pitwall.sources.pitwall_format import OwnLines
 from pitwall.sources.record import Record, Reject
+from pitwall.sources.rmonitor.capture import RMonitorLines
 from pitwall.sources.signalr_frames import SignalRFrames
 from pitwall.sources.type_json_lines import TypeJsonLines
 
@@ -58,6 +59,7 @@ FORMATS: tuple[LineFormat, ...] = (
     TypeJsonLines(),
     FastF1Text(),
     ApexLines(),
+    RMonitorLines(),
 )
 
 

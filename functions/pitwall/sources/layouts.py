@@ -32,6 +32,7 @@ from pitwall.sources.record import (
     session_key,
     topic_rank,
 )
+from pitwall.sources.rmonitor.capture import RMonitorCapture, RMonitorLines
 from pitwall.sources.signalr_frames import SignalRFrames, frame_records
 from pitwall.sources.timebase import TOPICS as TIME_BASE_TOPICS
 from pitwall.sources.timebase import TimeBase
@@ -311,6 +312,8 @@ def _open_file(path: Path) -> Layout:
         return OwnObjects([path])
     if isinstance(lines, ApexLines):
         return ApexCapture(path)
+    if isinstance(lines, RMonitorLines):
+        return RMonitorCapture(path)
     if lines is not None and lines.relative:
         return MergedFile(path, lines)
     if lines is not None:
@@ -351,9 +354,11 @@ def _open_folder(folder: Path, deep: int = 0) -> Layout:
             return OwnObjects(paths)
         if isinstance(lines, ApexLines) and len(paths) == 1:
             return ApexCapture(paths[0])
+        if isinstance(lines, RMonitorLines) and len(paths) == 1:
+            return RMonitorCapture(paths[0])
         if lines.relative and len(paths) == 1:
             return MergedFile(paths[0], lines)
-        if not isinstance(lines, ApexLines) and not lines.relative and _are_one_session(paths, lines):
+        if not isinstance(lines, ApexLines | RMonitorLines) and not lines.relative and _are_one_session(paths, lines):
             return LiveCapture(paths, lines, _subscribe_file(snapshots))
     if not captures and len(documents) + len(snapshots) == 1:
         return Document((documents + snapshots)[0])
