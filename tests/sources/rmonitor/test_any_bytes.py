@@ -51,14 +51,14 @@ def check(messages: list[Message]) -> None:
     assert not {reason for reason in state.rejected if reason.startswith("bad-Kart")}
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(LINES | BYTES)
 def test_any_first_lines(lines: list[str]):
     connection = Connection()
     check(connection.read(*lines) + connection.read(beat(1)))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(LINES | BYTES)
 def test_any_later_lines_and_the_board_after_them(lines: list[str]):
     connection = joined()
@@ -68,7 +68,7 @@ def test_any_later_lines_and_the_board_after_them(lines: list[str]):
     assert grid.data["Lines"]["1001"]["TotalMs"] == 310_000
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(RECORDS | PIECES | BYTES.map("".join), max_size=12))
 def test_any_file(tmp_path: Path, lines: list[str]):
     path = tmp_path / "any"

@@ -40,10 +40,19 @@ def test_instants_are_those_between_the_lines(tmp_path: Path):
 
 def test_without_them_they_are_the_circuits_time_of_day(tmp_path: Path):
     path = write(tmp_path / "a", *BOARD, *DRIVEN, beat(), *LAP, beat(5), '$I,"13:20:00","01 Jan 30"')
-    messages = list(open_recording(path).messages())
+    source = open_recording(path)
+    messages = list(source.messages())
+    assert list(source.messages(2)) == messages[2:]
     twenty_past_one = NOON + 80 * 60_000 - 6 * 60_000 - 40_000
     assert [message.at for message in messages if message.topic == vocabulary.CROSSING] == [twenty_past_one]
     assert "GmtOffset" not in messages[0].data
+
+
+def test_race_monitors_clock_tells_the_day_and_the_zone(tmp_path: Path):
+    path = write(tmp_path / "a", '$RMDTL,""', f"$RMCA,{NOON + 22 * 60_000}", *BOARD, *DRIVEN, beat(), *LAP)
+    messages = list(open_recording(path).messages())
+    assert {message.at for message in messages} == {NOON + 13 * 60_000 + 20_000}
+    assert messages[0].data["GmtOffset"] == "01:00:00"
 
 
 def test_a_capture_over_midnight_has_two_days(tmp_path: Path):

@@ -30,6 +30,14 @@ def test_a_heartbeat_before_the_board_tells_nothing():
     assert Connection().read(beat(), beat(1)) == []
 
 
+def test_a_board_without_heartbeats_is_told_after_a_while():
+    connection = Connection()
+    assert connection.read(*BOARD, *DRIVEN) == []
+    assert connection.read(BOARD[0], at=AT + 5_000) == []
+    session, grid = connection.read(BOARD[0], at=AT + 5_001)
+    assert (session.topic, list(grid.data["Lines"])) == (vocabulary.SESSION, ["1001", "1002"])
+
+
 def test_a_lap_is_told_with_its_count_and_the_line_before_it():
     told = joined().told('$J,"1001","00:01:02.000","00:06:12.000"', '$G,2,"1001",6,"00:06:12.000"')
     assert told == [

@@ -1,8 +1,8 @@
 """Reads recordings of RMonitor: its lines as they came, and between them the instants at which they did.
 
 `##2025-10-26 13:35:50.323` (UTC) stands before what came then. A capture without such lines has instants from the time
-of day of its heartbeats (`$F`), on the date its first `$I` tells; they are the circuit's own time, which is all there
-is. What a line means is `translation`'s business.
+of day of its heartbeats (`$F`), on the day its first `$RMCA` (Race Monitor's clock, UTC) or `$I` (a date) tells; of the
+latter they are the circuit's own time, which is all there is. What a line means is `translation`'s business.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ LINE: Final = "RMonitorLine"
 _STAMP: Final = re.compile(rb"##(\d{4})-(\d\d)-(\d\d)[ T](\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?Z?")
 _TAGS: Final = "|".join(sorted(protocol.TAGS | protocol.PASSED_OVER)).encode()
 _RECORD: Final = re.compile(rb"\$(?:" + _TAGS + rb")\s*,")
+_RELAY_CLOCK: Final = re.compile(rb"\$RMCA,\"?(\d{13})\"?\s*$")
 _HEARTBEAT: Final = b"$F,"
 _MOST_LINES: Final = 500
 _DAY_MS: Final = 86_400_000
 _HOUR_MS: Final = 3_600_000
+_HALF_HOUR_MS: Final = 1_800_000
 _MINUTE_MS: Final = 60_000
 
 
@@ -53,27 +55,38 @@ class RMonitorCapture:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._stamped = False
+        self._in_utc = False
         self._begins = 0
-        self._clock = DayClock(0)
+        self._day = 0
 
     def survey(self) -> str | None:
-        """Finds whether the capture has instants, else on which date it begins. Sessions are named after the feed they
+        """Finds whether the capture has instants, else on which day it begins. Sessions are named after the feed they
         are played as, not known here."""
         clock = DayClock(0)
+        first = time = relay = None
         for line in read_lines(self._path, _ignore):
             if (stamp := _stamp_ms(line)) is not None:
-                self._stamped, self._begins = True, stamp
+                self._stamped, self._in_utc, self._begins = True, True, stamp
                 return None
+            if (told := _RELAY_CLOCK.match(line)) is not None:
+                relay = int(told[1])
             for record in protocol.records(_text(line), _ignore):
                 if record.tag == "F":
-                    clock.told(record.at(2))
+                    time = clock.told(record.at(2))
+                    first = time if first is None else first
                 elif record.tag == "I" and (date := values.date_ms(record.at(1))) is not None:
-                    self._clock = DayClock(date - clock.days * _DAY_MS)
-                    return None
+                    self._day = max(date - clock.days * _DAY_MS, 0)
+            if relay is not None and time is not None:
+                # A zone is whole half hours off; the two clocks differ by less.
+                self._day = max(round((relay - time) / _HALF_HOUR_MS) * _HALF_HOUR_MS, 0)
+                self._in_utc = True
+            if self._day:
+                break
+        self._begins = self._day + (first or 0)
         return None
 
     def records(self, reject: Reject) -> Iterator[Record]:
-        translation = Translation(reject, in_utc=self._stamped)
+        translation = Translation(reject, in_utc=self._in_utc)
         for lines, at in self._packets(reject):
             for message in translation.read(lines, at):
                 yield Record(message.topic, message.data, message.at, message.snapshot)
@@ -81,6 +94,7 @@ class RMonitorCapture:
     def _packets(self, reject: Reject) -> Iterator[tuple[list[str], int]]:
         """Lines that came together, and when."""
         at, packet = self._begins, list[str]()
+        clock = DayClock(self._day)
         for line in read_lines(self._path, reject):
             if self._stamped and line.startswith(b"##"):
                 yield packet, at
@@ -94,16 +108,12 @@ class RMonitorCapture:
             if not self._stamped and line.startswith(_HEARTBEAT):
                 yield packet, at
                 packet = []
-                at = self._time_of(text)
+                at = clock.told(next((record.at(2) for record in protocol.records(text, _ignore)), ""))
             packet.append(text)
             if len(packet) >= _MOST_LINES:
                 yield packet, at
                 packet = []
         yield packet, at
-
-    def _time_of(self, text: str) -> int:
-        told = next((record.at(2) for record in protocol.records(text, _ignore) if record.tag == "F"), "")
-        return self._clock.told(told)
 
 
 class DayClock:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 from pitwall.karting import vocabulary
+from pitwall.karting.values import duration_ms
 from pitwall.karting.vocabulary import FlagName, Line, SessionType
 from pitwall.message import Message
 from pitwall.sources.record import Reject
@@ -23,6 +24,8 @@ MOST_ROWS: Final = 1_000
 LONGEST_TEXT: Final = 200
 CLOCK_DRIFT_MS: Final = 2_000
 """The clock is told anew when it is further than this from where it would be by itself."""
+PATIENCE_MS: Final = 5_000
+"""A board is told without a heartbeat after this long."""
 _HALF_HOUR_MS: Final = 1_800_000
 _DAY_MS: Final = 86_400_000
 _TIME_OF_DAY_OFF_MS: Final = 300_000
@@ -56,6 +59,7 @@ class Translation:
         self._touched: dict[str, None] = {}
         self._classes: dict[str, str] = {}
         self._collecting = True
+        self._collects_since = 0
         self._run: tuple[str, str] | None = None
         self._told_run: tuple[str, str] | None = None
         self._sort = ""
@@ -86,6 +90,8 @@ class Translation:
     def read(self, lines: Iterable[str], at: int) -> list[Message]:
         """The messages of lines that came together, whole ones, at the instant `at`, ms since the epoch."""
         self._at, self._out = at, []
+        if self._collecting and self._rows and at - self._collects_since > PATIENCE_MS:
+            self._tell_board()
         for line in lines:
             for record in protocol.records(line, self._reject):
                 self._records[record.tag](record)
@@ -197,7 +203,7 @@ class Translation:
             self._flag = flag
             self._tell_lines()
             self._tell(vocabulary.FLAG, {"Flag": flag})
-        self._tell_clock(values.duration_ms(record.at(1)), values.duration_ms(record.at(3)))
+        self._tell_clock(duration_ms(record.at(1)), duration_ms(record.at(3)))
         self._tell_lap_count(values.integer(record.at(0)))
 
     def _note_zone(self, time_of_day: str) -> None:
@@ -267,6 +273,8 @@ class Translation:
             if len(self._rows) >= MOST_ROWS:
                 self._reject("too-many-rows")
                 return None
+            if not self._rows:
+                self._collects_since = self._at
             row = self._rows[registration] = Row(registration)
         self._touched[registration] = None
         return row
@@ -349,21 +357,21 @@ class Translation:
         row = self._row(record.at(1))
         if row is None:
             return
-        time = values.duration_ms(record.at(3))
+        time = duration_ms(record.at(3))
         if time is None and record.at(3):
             self._reject("bad-time")
         known = time if lap > 0 and time else None
         row.best(place if place is not None and place > 0 else None, lap if known else 0, known)
 
     def _total(self, text: str, laps: int) -> int | None:
-        told = values.duration_ms(text)
+        told = duration_ms(text)
         if told is None and text:
             self._reject("bad-time")
         return None if not told or (laps == 0 and told == values.NO_TIME_MS) else told
 
     def _corrected(self, record: Fields) -> None:
         """`$COR` registration, number, laps, total, correction."""
-        row, total = self._row(record.at(0)), values.duration_ms(record.at(3))
+        row, total = self._row(record.at(0)), duration_ms(record.at(3))
         if row is not None and total:
             row.total_ms = total
 
@@ -371,7 +379,7 @@ class Translation:
 
     def _passing(self, record: Fields) -> None:
         """`$J` registration, lap time (zero at the first passing), total."""
-        lap, total = values.duration_ms(record.at(1)), values.duration_ms(record.at(2))
+        lap, total = duration_ms(record.at(1)), duration_ms(record.at(2))
         row = self._row(record.at(0))
         if lap is None:
             self._reject("bad-time")
@@ -401,8 +409,8 @@ class Translation:
         """`$RMHL` registration, lap, position, lap time, flag, race time: a lap as it is driven, or, asked for, one of
         the past."""
         row = self._row(record.at(0))
-        lap, time = values.integer(record.at(1)), values.duration_ms(record.at(3))
-        total = values.duration_ms(record.at(5))
+        lap, time = values.integer(record.at(1)), duration_ms(record.at(3))
+        total = duration_ms(record.at(5))
         if row is None:
             return
         if lap is None or (time is None and record.at(3)):

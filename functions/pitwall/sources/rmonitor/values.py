@@ -1,4 +1,4 @@
-"""What is in a field of RMonitor, as numbers. None where it says nothing."""
+"""What is in a field of RMonitor. None where it says nothing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
+from pitwall.karting.values import duration_ms
 from pitwall.karting.vocabulary import FlagName, SessionType
 
 NO_TIME_MS: Final = 3_599_999
@@ -25,7 +26,6 @@ FLAGS: Final[dict[str, FlagName]] = {
     "chequered": "chequered",
 }
 
-_TIME: Final = re.compile(r"(?:(\d{1,3}):)?(\d{1,4}):(\d{1,2})(?:[.,](\d{1,6}))?", re.ASCII)
 _INTEGER: Final = re.compile(r"-?\d{1,9}", re.ASCII)
 _DATE: Final = re.compile(r"(\d{1,2}) ([A-Za-z]{3})[a-z]* (\d{2}|\d{4})", re.ASCII)
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -50,16 +50,6 @@ _TYPES: Final[tuple[tuple[SessionType, re.Pattern[str]], ...]] = (
         ),
     ),
 )
-
-
-def duration_ms(text: str) -> int | None:
-    """`00:02:57.242`, `06:55:49`, `2:57.2` as ms."""
-    match = _TIME.fullmatch(text)
-    if match is None:
-        return None
-    hours, minutes, seconds, fraction = match.groups()
-    whole = (int(hours or 0) * 60 + int(minutes)) * 60 + int(seconds)
-    return whole * 1000 + int(((fraction or "") + "000")[:3])
 
 
 def time_of_day_ms(text: str) -> int | None:
