@@ -109,6 +109,8 @@ def test_best_lap_and_its_number_are_those_of_the_last_best_record(sessions: lis
 def test_laps_are_the_passings_that_were_counted(sessions: list[tuple[KartState, Run]]):
     """Every lap between two totals that were told, with the time of its passing: they differ by it."""
     laps = 0
+    everything = sum(len(kart.laps) for state, _ in sessions for kart in state.data.karts.values())
+    assert everything == {"Test Session 4": 360, "7 Hour": 442}.get(sessions[0][1].name, 1495)
     for _, run, registration, kart in karts(sessions):
         off = penalty(kart)
         told = run.counted[registration]
@@ -142,6 +144,17 @@ def test_resets_in_mid_session_take_no_lap_back(kart_captures: Path):
     (run,) = runs(path)
     assert run.resets == 15
     assert sum(lap.taken_back for kart in state.data.karts.values() for lap in kart.laps.values()) == 1  # 484's
+
+
+def test_gaps_are_the_differences_of_the_totals(kart_captures: Path):
+    """Of karts on the leader's lap, at the end of the club race."""
+    path = kart_captures / f"{MISSING_LAPS}.txt.gz"
+    (state,), _ = _played(path)
+    (run,) = runs(path)
+    leader, laps, total = next((key, *told[1:]) for key, told in run.race.items() if told[0] == 1)
+    behind = {key: told[2] - total for key, told in run.race.items() if told[1] == laps and key != leader}
+    assert behind
+    assert {key: state.data.karts[key].line["GapMs"] for key in behind} == behind
 
 
 def test_tower_and_best_laps_are_the_classification(sessions: list[tuple[KartState, Run]]):

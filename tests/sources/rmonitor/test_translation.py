@@ -107,6 +107,29 @@ def test_a_lap_that_is_annulled_goes_with_its_total():
     ]
 
 
+def test_gaps_of_a_race_are_by_the_totals():
+    connection = joined()
+    connection.read('$G,1,"1001",6,"00:06:11.000"')
+    told = dict(connection.told('$G,2,"1002",6,"00:06:13.750"'))
+    line = told[vocabulary.LINES]["1002"]
+    assert (line["GapMs"], line["IntervalMs"]) == (2_750, 2_750)
+    connection.read('$G,1,"1001",7,"00:07:11.000"', '$G,1,"1001",8,"00:08:11.000"')
+    told = dict(connection.told('$G,2,"1002",7,"00:08:13.000"'))
+    line = told[vocabulary.LINES]["1002"]
+    assert (line["GapMs"], line["GapLaps"], line["IntervalLaps"]) == (None, 1, 1)
+    told = dict(connection.told('$G,1,"1002",9,"00:09:13.000"'))
+    assert told[vocabulary.LINES]["1002"]["GapLaps"] is None
+
+
+def test_gaps_of_a_practice_are_to_the_best_lap():
+    connection = Connection()
+    messages = connection.read(*BOARD, *DRIVEN, '$B,5,"Practice"', beat())
+    lines = messages[1].data["Lines"]
+    assert ("GapMs" in lines["1001"], lines["1002"]["GapMs"]) == (False, 100)
+    told = dict(connection.told('$H,1,"1001",6,"00:00:59.900"'))
+    assert told[vocabulary.LINES]["1002"] == {"GapMs": 300}
+
+
 def test_a_reset_in_mid_session_goes_on_with_it():
     connection = joined()
     connection.read('$J,"1001","00:01:02.000","00:06:12.000"', '$G,1,"1001",6,"00:06:12.000"')
@@ -130,8 +153,9 @@ def test_a_row_that_does_not_come_back_after_a_reset_is_gone():
 
 def test_a_run_that_is_started_anew_is_fresh():
     connection = joined()
-    session, *_ = connection.read("$I", *BOARD, *FRESH, beat(1))
+    session, _, flag, clock = connection.read("$I", *BOARD, *FRESH, beat(1))
     assert session.data["Fresh"] is True
+    assert (flag.topic, clock.topic) == (vocabulary.FLAG, vocabulary.CLOCK)
 
 
 def test_another_run_is_another_session():

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from math import inf
+from typing import Any, Final, NamedTuple
 
 from pitwall.karting.vocabulary import Line
 
 _NATION: Final = re.compile(r"[A-Za-z]{2,3}")
+
+
+class Gap(NamedTuple):
+    """How far behind: a time, or whole laps; neither where it is not known, or of the leader."""
+
+    ms: int | None = None
+    laps: int | None = None
+
+
+UNKNOWN: Final = Gap()
 
 
 @dataclass
@@ -36,6 +48,10 @@ class Row:
     best_ms: int | None = None
     lap_ms: int | None = None
     """The last lap."""
+    gap: Gap = UNKNOWN
+    """To the leader, at its own last passing."""
+    interval: Gap = UNKNOWN
+    """To the one ahead, likewise."""
     told: Line = field(default_factory=Line)
     """The row as it was last told."""
 
@@ -63,9 +79,28 @@ class Row:
         laps, total = self.laps, self.total_ms
         self.laps, self.total_ms, self.driven = before.laps, before.total_ms, before.driven
         last = before.lap_ms if total == before.total_ms else self.lap_of(laps, total)
+        if total == before.total_ms:
+            self.gap, self.interval = before.gap, before.interval
         self.count(laps, total)
         self.driven = max(self.driven, self.best_lap)
         self.lap_ms = self.lap_ms if self.lap_ms is not None else last
+
+    def behind(self, rows: Iterable[Row]) -> None:
+        """Works out gap and interval as the row passes: whoever has more laps by now has lapped it."""
+        ahead = [row for row in rows if row.order < self.order]
+        self.gap = self._to(min(ahead, key=lambda row: row.order, default=None))
+        self.interval = self._to(max(ahead, key=lambda row: row.order, default=None))
+
+    @property
+    def order(self) -> tuple[int, float]:
+        """By it rows are in the order of a race: laps, then who completed them first."""
+        return (-(self.laps or 0), self.total_ms or inf)
+
+    def _to(self, other: Row | None) -> Gap:
+        if other is None or not self.total_ms or not other.total_ms:
+            return UNKNOWN
+        laps = (other.laps or 0) - (self.laps or 0)
+        return Gap(laps=laps) if laps else Gap(ms=self.total_ms - other.total_ms)
 
     def lap_of(self, laps: int, total_ms: int | None) -> int | None:
         """The time of the lap that brought the count to `laps`, by the totals: they differ by it to the millisecond."""
@@ -73,8 +108,10 @@ class Row:
             return None
         return total_ms - self.total_ms if total_ms > self.total_ms else None
 
-    def line(self, categories: dict[str, str], by_best: bool) -> Line:
-        """The row, with what is known of it. by_best: the order is by best laps, not that of a race."""
+    def line(self, categories: dict[str, str], best_of_all: int | None) -> Line:
+        """The row, with what is known of it. best_of_all: the best lap where the order is by best laps, 0 if there is
+        none yet; None in a race."""
+        by_best = best_of_all is not None
         told = Line(Number=self.number or self.registration)
         if driver := " ".join(f"{self.first} {self.last}".split()):
             told["Driver"] = driver
@@ -98,6 +135,14 @@ class Row:
         if self.best_ms:
             told["BestLapMs"] = self.best_ms
             told["BestLap"] = self.best_lap
+        if best_of_all and self.best_ms and self.best_ms > best_of_all:
+            told["GapMs"] = self.best_ms - best_of_all
+        elif not by_best:
+            for name, gap in (("Gap", self.gap), ("Interval", self.interval)):
+                if gap.ms is not None:
+                    told[f"{name}Ms"] = gap.ms  # type: ignore[literal-required]
+                if gap.laps is not None:
+                    told[f"{name}Laps"] = gap.laps  # type: ignore[literal-required]
         return told
 
     def changes(self, line: Line) -> dict[str, Any]:

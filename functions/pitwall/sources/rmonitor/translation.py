@@ -13,11 +13,11 @@ from typing import Any, Final, NamedTuple
 
 from pitwall.karting import vocabulary
 from pitwall.karting.values import duration_ms
-from pitwall.karting.vocabulary import FlagName, Line, SessionType
+from pitwall.karting.vocabulary import FlagName, SessionType
 from pitwall.message import Message
 from pitwall.sources.record import Reject
 from pitwall.sources.rmonitor import protocol, values
-from pitwall.sources.rmonitor.board import Row
+from pitwall.sources.rmonitor.board import UNKNOWN, Row
 from pitwall.sources.rmonitor.protocol import Fields
 
 MOST_ROWS: Final = 1_000
@@ -176,13 +176,13 @@ class Translation:
         counted = bool(rows) and all(row.laps is not None for row in rows)
         fresh = counted and not any(row.driven or row.laps or row.total_ms for row in rows)
         self._tell(vocabulary.SESSION, {**self._session, "Fresh": True} if fresh else dict(self._session), True)
-        lines = {name: self._line(row) for name, row in self._rows.items()}
-        for name, row in self._rows.items():
-            row.told = lines[name]
-        self._tell(vocabulary.GRID, {"Lines": {name: dict(line) for name, line in lines.items()}}, True)
+        order = self._order()
+        for row in rows:
+            row.told = row.line(self._classes, order)
+        self._tell(vocabulary.GRID, {"Lines": {name: dict(row.told) for name, row in self._rows.items()}}, True)
         self._before, self._collecting = {}, False
         self._touched.clear()
-        if not same:
+        if fresh or not same:
             self._flag = self._clock = None
             self._lap_count = {}
 
@@ -279,21 +279,23 @@ class Translation:
         self._touched[registration] = None
         return row
 
-    def _line(self, row: Row) -> Line:
-        by_best = self._sort == "qualifying" or (
-            self._sort != "race" and self._session.get("Type") in ("Practice", "Qualifying")
-        )
-        return row.line(self._classes, by_best)
+    def _order(self) -> int | None:
+        """The best lap of all, 0 if there is none yet, where the order is by best laps; None in a race."""
+        by_best = self._session.get("Type") in ("Practice", "Qualifying")
+        return self._best_of_all() if self._sort == "qualifying" or (by_best and self._sort != "race") else None
+
+    def _best_of_all(self) -> int:
+        return min((row.best_ms for row in self._rows.values() if row.best_ms), default=0)
 
     def _tell_lines(self) -> None:
         """What changed in the rows, unless the whole board is still awaited."""
         if self._collecting:
             return
         lines: dict[str, dict[str, Any]] = {}
+        order = self._order()
         for registration in self._touched:
             row = self._rows.get(registration)
-            changed = row.changes(self._line(row)) if row is not None else None
-            if changed:
+            if row is not None and (changed := row.changes(row.line(self._classes, order))):
                 lines[registration] = changed
         self._touched.clear()
         if lines:
@@ -337,6 +339,10 @@ class Translation:
         row.count(laps, total)
         if total is None or total == before_total:
             return
+        if before_laps is None or laps >= before_laps:
+            row.behind(self._rows.values())
+        else:
+            row.gap = row.interval = UNKNOWN
         rose = before_laps is None or laps > before_laps
         lap_ms = (passing.lap_ms if passing is not None else None) or (by_totals if rose else None)
         if lap_ms and row.driven:
@@ -361,6 +367,8 @@ class Translation:
         if time is None and record.at(3):
             self._reject("bad-time")
         known = time if lap > 0 and time else None
+        if known != row.best_ms and (place == 1 or row.best_ms == self._best_of_all()):
+            self._touched.update(dict.fromkeys(self._rows))
         row.best(place if place is not None and place > 0 else None, lap if known else 0, known)
 
     def _total(self, text: str, laps: int) -> int | None:
