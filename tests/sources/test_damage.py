@@ -221,7 +221,6 @@ class TestNotARecording:
             b'{"SessionInfo": null}',
             b"12:00:01 [INFO] started\n12:00:02 [INFO] stopped\n",
             b"init|r|\ntitle1||3H\nr24089c5|tb|1:05.2\n",
-            b'$A,"1234BE","12X",52474,"John","Johnson","USA",5\n$F,14,"00:12:45","13:34:23","00:09:47","Green "\n',
             b'<?xml version="1.0"?><a/>',
         ],
     )
