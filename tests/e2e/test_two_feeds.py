@@ -29,7 +29,7 @@ pytestmark = pytest.mark.e2e
 
 TICK_S = 0.25
 SPEED = 30.0
-SESSIONS = {"f1": "9907", "kart-demo": "7731"}
+SESSIONS = {"f1": "9907", "f2-demo": "7731"}
 """Session key by feed."""
 
 
@@ -108,7 +108,7 @@ def play(
     with Stack(feeds=specs, project=project, tick_s=TICK_S, emulators=emulators) as stack:
         played = left(stack)
         if ask_api:
-            for series in ("f1", "kart", "indycar"):
+            for series in ("f1", "f2", "indycar"):
                 url = f"{stack.api_url}/sessions/current"
                 played.current[series] = httpx.get(url, params={"series": series}, trust_env=False)
     return played
@@ -258,7 +258,7 @@ def test_raw_messages_are_recorded_under_their_own_session(together: Played):
     assert set(together.objects) == set(SESSIONS.values())
 
 
-@pytest.mark.parametrize(("series", "session"), [("f1", "9907"), ("kart", "7731")])
+@pytest.mark.parametrize(("series", "session"), [("f1", "9907"), ("f2", "7731")])
 def test_current_session_of_a_series_is_that_of_its_feed(together: Played, series: str, session: str):
     answer = together.current[series]
     assert (answer.status_code, answer.json()["sessionKey"], answer.json()["series"]) == (200, session, series)

@@ -44,13 +44,15 @@ def rest(emulator: Emulator, project: str, path: str) -> str:
     return f"{emulator.value}/v1/projects/{project}/databases/(default)/documents/{path}"
 
 
-@pytest.mark.parametrize("path", ["sessions/1", "sessions/1/live/timing", "schedule/f1", "seasons/2025/events/1"])
+@pytest.mark.parametrize(
+    "path", ["sessions/1", "sessions/1/live/timing", "schedule/f1", "seasons/2025/events/1", "jobs/1"]
+)
 def test_app_may_read_what_is_public(firestore_emulator: Emulator, firestore: firestore_api.Client, path: str):
     firestore.document(path).set({"name": "Race"})
     assert httpx.get("http://" + rest(firestore_emulator, firestore.project, path)).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["leases/f1", "checkpoints/1", "users/1", "apiKeys/1", "jobs/1"])
+@pytest.mark.parametrize("path", ["leases/f1", "checkpoints/1", "users/1", "apiKeys/1", "telemetryRequests/1"])
 def test_app_may_not_read_what_is_private(firestore_emulator: Emulator, firestore: firestore_api.Client, path: str):
     firestore.document(path).set({"name": "Race"})
     assert httpx.get("http://" + rest(firestore_emulator, firestore.project, path)).status_code == 403

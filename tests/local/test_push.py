@@ -129,6 +129,7 @@ def test_no_subscription_has_a_dead_letter_policy(settings: Settings):
         "events-dead": "",
         "raw-dead": "",
         "budget-dead": "",
+        "jobs-dead": "",
     }
 
 
