@@ -10,7 +10,7 @@ import sys
 
 from bench import without_options
 
-QUICK = ("accuracy", "speed", "push", "api", "coldstart", "history")
+QUICK = ("accuracy", "speed", "push", "api", "coldstart", "history", "detect")
 
 
 def main() -> int:
