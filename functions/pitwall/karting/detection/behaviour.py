@@ -25,6 +25,9 @@ LAP_WITHIN_MS: Final = 1_000
 """Crossing to crossing equals the lap within 0.24 s in 95 of 100 (Apex Timing, 2026), and frames are late."""
 _ENOUGH: Final = 8
 _FEW: Final = 0.85
+_OTHERS_TOO: Final = 0.7
+_UNSURE: Final = 0.55
+"""Not enough to propose it."""
 _HALF: Final = 0.5
 """Half the values of any field fall, or are above those of another row."""
 _GONE_MS: Final = 120_000
@@ -42,6 +45,8 @@ class Evidence(NamedTuple):
     what: str
     chance: float = 0.2
     """The share any field would have."""
+    most: float = 0.98
+    """Not surer than this: less where other roles do the same."""
 
     def __str__(self) -> str:
         return f"{self.what}: {self.agree} of {self.of}"
@@ -71,7 +76,7 @@ def lower(agree: int, of: int) -> float:
 def confidence(evidence: Evidence, required: float) -> float:
     """0 to 0.98. required: the share from which it is sure."""
     share = max(0.0, lower(evidence.agree, evidence.of) - evidence.chance)
-    told = 0.98 * min(1.0, share / (required - evidence.chance))
+    told = min(evidence.most, 0.98 * share / (required - evidence.chance))
     return min(told, _FEW) if evidence.of < _ENOUGH or evidence.rows < 2 else told
 
 
@@ -86,9 +91,9 @@ def _poll(sample: Sample) -> int:
     return min((sample.ended - sample.began) // (sample.frames - 1), 5_000)
 
 
-def last_lap(sample: Sample, field: str, unit: Unit) -> Evidence:
+def last_lap(sample: Sample, field: str, unit: Unit, within: int = LAP_WITHIN_MS) -> Evidence:
     """A value that changes is the time since that row's crossing before, or since the value changed before."""
-    within = LAP_WITHIN_MS + _poll(sample)
+    within += _poll(sample)
     agree = of = seen = 0
     for row, told in sample.fields[field].items():
         crossings = sample.crossings.get(row, [])
@@ -164,7 +169,20 @@ def best_lap(sample: Sample, field: str, unit: Unit, known: Passes) -> Evidence:
         seen += agree > before
     if driven:
         return Evidence(agree, of, seen, "falls to the lap just driven")
-    return Evidence(agree, of, seen, "only falls", _HALF)
+    return Evidence(agree, of, seen, "only falls", _HALF, _UNSURE)
+
+
+def below(sample: Sample, best: str, last: str, units: Mapping[str, Unit]) -> float:
+    """How surely the best lap is the shorter one wherever the two differ, 0 to 1; 0.5 where they never do."""
+    agree = of = 0
+    for row, told in sample.fields[last].items():
+        bests = sample.fields[best].get(row, [])
+        for value in told[:_MOST_PASSES]:
+            time, shown = milliseconds(value.text, units[last]), _standing(bests, value.at + NEAR_MS, units[best])
+            if time is not None and shown is not None and time != shown:
+                of += 1
+                agree += shown < time
+    return lower(agree, of) if of else 0.5
 
 
 def laps(sample: Sample, field: str, known: Passes) -> Evidence:
@@ -267,7 +285,8 @@ def _places(sample: Sample, field: str) -> Evidence:
                 agree += 1
                 if len(told) > 1 and told[1].at <= at + NEAR_MS:
                     moved.add(row)
-    return Evidence(agree, of, len(moved), "is the place the protocol tells")
+    # Numbers may be in the order of the grid: until it changes they are places as well.
+    return Evidence(agree, of, len(moved), "is the place the protocol tells", most=0.98 if moved else _UNSURE)
 
 
 def _within(instants: list[int], at: int) -> bool:
@@ -449,7 +468,7 @@ def timer(sample: Sample, field: str, unit: Unit) -> Evidence:
             step = 60_000 if unit == "hours" else 1_000
             agree += abs((time - last) - (second.at - first.at)) <= step
         seen += agree > before
-    return Evidence(agree, of, seen, "goes with the clock")
+    return Evidence(agree, of, seen, "goes with the clock", most=_OTHERS_TOO)
 
 
 def stops(sample: Sample, field: str, known: Passes) -> Evidence:
@@ -465,4 +484,4 @@ def stops(sample: Sample, field: str, known: Passes) -> Evidence:
             of += 1
             agree += count == last + 1
         seen += agree > before
-    return Evidence(agree if agree * 3 <= crossings else 0, of, seen, "one more now and then", _HALF)
+    return Evidence(agree if agree * 3 <= crossings else 0, of, seen, "one more now and then", _HALF, _OTHERS_TOO)

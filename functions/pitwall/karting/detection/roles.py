@@ -38,12 +38,11 @@ REQUIRED: Final[Mapping[str, float]] = {
 }
 """The share of values that do as the role does from which it is sure. Boards leave out equal values, miss crossings and
 correct themselves, so it is below one."""
-SHAPED: Final[Mapping[str, float]] = {"Stops": 0.7, "StintMs": 0.7}
-"""Roles whose behaviour others have as well: not surer than this by behaviour."""
 _CLOSE: Final = 0.1
 _RIVALLED: Final = 0.75
 _CONTRADICTED: Final = 0.55
 _ALIKE: Final = 0.05
+_CLOSELY_MS: Final = 300
 _MOST_HYPOTHESES: Final = 4
 _MOST_GAPS: Final = 8
 _ENOUGH: Final = 8
@@ -178,11 +177,16 @@ class _Reading:
                 if other != field
             }
             fits = [
-                behaviour.lower(each.agree, each.of) + self._stated("BestLapMs", other) for other, each in bests.items()
+                behaviour.lower(each.agree, each.of)
+                + behaviour.below(self.sample, other, field, self.units)
+                + self._stated("BestLapMs", other)
+                for other, each in bests.items()
+                if each.of
             ]
-            last = self.evidence.get(("LastLapMs", field))
-            fit = behaviour.lower(last.agree, last.of) if last is not None else 0.0
-            hypotheses.append((fit + self._stated("LastLapMs", field) + max(fits, default=0.0), field, known, bests))
+            # An average of laps is within a second of one, too, but not as closely.
+            last = behaviour.last_lap(self.sample, field, self.units[field], within=_CLOSELY_MS)
+            fit = behaviour.lower(last.agree, last.of)
+            hypotheses.append((fit + self._stated("LastLapMs", field) + max(fits, default=0.5), field, known, bests))
         if not hypotheses:
             known = behaviour.passes(self.sample, None, "clock")
             for field in times:
@@ -256,7 +260,7 @@ class _Reading:
         said, evidence = self.said[field], self.evidence.get((role, field))
         if evidence is not None:
             sure = confidence(evidence, REQUIRED[role])
-            score.confidence = min(sure, SHAPED.get(role, 1.0))
+            score.confidence = sure
             score.origin = "behaviour"
             if sure >= 0.3:
                 score.reasons.append(str(evidence))
@@ -275,7 +279,7 @@ class _Reading:
             score.reasons = [word, f"but its values are {self.shapes[field].name}"]
         elif (
             evidence is not None
-            and role not in SHAPED
+            and evidence.most >= USED_FROM
             and evidence.of >= 2 * _ENOUGH
             and evidence.agree < evidence.of * REQUIRED[role] / 3
         ):
@@ -337,7 +341,7 @@ class _Reading:
                 sure = _RIVALLED
                 reasons.append(f"{rival} does so as well")
             if field in self.alike and role in ("LastLapMs", "BestLapMs") and score.origin == "behaviour":
-                sure = min(sure, _RIVALLED)
+                sure = min(sure, _CONTRADICTED)
                 reasons.append("last and best lap look alike so far")
             found.append(self._field(field, role, sure, score.origin, reasons))
         notices = [f"{key}: its label is no role that is known" for key in self.unread]
@@ -373,7 +377,7 @@ class _Reading:
         if better.confidence >= USED_FROM and better.confidence > own.confidence:
             return told, [f"{field}: said to be {role or 'unused'}, looks like {other} ({'; '.join(better.reasons)})"]
         evidence = self.evidence.get((role, field))
-        seen = evidence is not None and role not in SHAPED and evidence.of >= 2 * _ENOUGH
+        seen = evidence is not None and evidence.most >= USED_FROM and evidence.of >= 2 * _ENOUGH
         if seen and own.confidence < PROPOSED_FROM:
             return told, [f"{field}: said to be {role}, but {evidence}"]
         return told, []
