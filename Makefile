@@ -43,7 +43,7 @@ lint: setup
 	$(BIN)/mypy
 
 test: lint ## linter, type checker and every test, the emulators started by the tests; fails below a coverage floor
-	$(BIN)/python -m pytest -n 3 --dist loadfile --cov=functions/pitwall --cov-report=term:skip-covered
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadfile --cov=functions/pitwall --cov-report=term:skip-covered
 	@$(BIN)/python -m local.coverage_floors
 
 schema: setup ## writes docs/schema and docs/documents.md from the document types
@@ -55,7 +55,7 @@ examples: setup ## the examples of the API's answers, from a simulated race thro
 bench: setup ## the benchmarks, one JSON line each
 	$(BIN)/python -m bench
 
-soak: setup ## the long proofs: eight hours of live feed, ten seeds of chaos, whole sessions
+soak: setup ## the long proofs: eight hours of live feed, ten seeds of chaos, whole sessions, more of the tests
 	$(BIN)/python -m bench.soak
 
 bundle: setup ## build/functions.zip, which every function is deployed from, and its SHA-256

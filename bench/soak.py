@@ -1,6 +1,7 @@
 """`python -m bench.soak`: the long proofs.
 
-Eight hours of a live feed, ten seeds of chaos, ten minutes in real time, every recording to its end.
+Eight hours of a live feed, ten seeds of chaos, ten minutes in real time, every recording to its end, and the tests
+that play more sessions than `make test` has time for.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import sys
 
 from bench import SHARED, without_options
 
-PROOFS = (["bench.endurance"], ["bench.chaos"], ["bench.latency"])
+PROOFS = (["bench.endurance"], ["bench.chaos"], ["bench.latency"], ["pytest", "-m", "long"])
 
 
 def main() -> int:

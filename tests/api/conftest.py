@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -51,33 +52,39 @@ def store(firestore: firestore_api.Client) -> Stored:
 Serve = Callable[..., httpx.Client]
 
 
-@pytest.fixture
-def serve(project: str) -> Iterator[Serve]:
-    """Serves the API on the test's project, with settings; gives a client of it.
+@contextmanager
+def served(project: str, seconds: Seconds | None = None, **settings: Any) -> Iterator[httpx.Client]:
+    """Serves the API on a project, with settings; gives a client of it.
 
     seconds: the clock by which an instance keeps what it has read. Without one it goes on by a second at every look,
     so that every request reads Firestore. Without settings no client is limited.
     """
-    closers: list[Callable[[], None]] = []
+    looks = itertools.count()
+    unlimited = {"rate_limit_address": 0, "rate_limit_key": 0}
+    app = create_app(
+        Settings(project=project, **{**unlimited, **settings}),
+        clock=lambda: NOW,
+        seconds=seconds or (lambda: next(looks)),
+    )
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    # It is asked in plain HTTP: without `verify` the list of authorities is not loaded, which takes 20 ms a client.
+    url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        with httpx.Client(base_url=url, trust_env=False, timeout=30, verify=False) as client:
+            yield client
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
-    def start(seconds: Seconds | None = None, **settings: Any) -> httpx.Client:
-        looks = itertools.count()
-        unlimited = {"rate_limit_address": 0, "rate_limit_key": 0}
-        app = create_app(
-            Settings(project=project, **{**unlimited, **settings}),
-            clock=lambda: NOW,
-            seconds=seconds or (lambda: next(looks)),
-        )
-        server = make_server("127.0.0.1", 0, app, threaded=True)
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        client = httpx.Client(base_url=f"http://127.0.0.1:{server.server_port}", trust_env=False, timeout=30)
-        closers.extend((client.close, server.shutdown, thread.join, server.server_close))
-        return client
 
-    yield start
-    for close in closers:
-        close()
+@pytest.fixture
+def serve(project: str) -> Iterator[Serve]:
+    """Serves the API on the test's project, as `served` does."""
+    with ExitStack() as using:
+        yield lambda seconds=None, **settings: using.enter_context(served(project, seconds, **settings))
 
 
 @pytest.fixture

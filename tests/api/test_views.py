@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from local.emulators import Emulator
 from pitwall.api import drivers, laps, live, seasons, series, sessions, stints
 from pitwall.api.analytics import routes as analytics
 from pitwall.api.history import circuits, constructors, races, standings
@@ -24,7 +26,7 @@ from pitwall.documents.base import Document
 from pitwall.documents.drivers import LapDocument, PitStop, Stint
 from pitwall.documents.live import TowerLine
 from pitwall.documents.session import RaceControlDocument
-from tests.api.conftest import NOW, Stored, got, problem
+from tests.api.conftest import NOW, Stored, got, problem, served
 from tests.documents.examples import DRIVER, EXAMPLES, LAP, SESSION
 
 LISTS = {
@@ -75,8 +77,8 @@ NOTHING_BUT_RESULTS = [
 ]
 
 
-@pytest.fixture
-def race(store: Stored) -> Stored:
+def raced(store: Stored) -> Stored:
+    """One of everything, and three cars."""
     documents: dict[str, Document] = dict(EXAMPLES)
     documents["sessions/9845/drivers/7A"] = msgspec.structs.replace(DRIVER, racing_number="7A", tla="KAR", position=1)
     documents["sessions/9845/laps/8"] = LapDocument(
@@ -90,6 +92,22 @@ def race(store: Stored) -> Stored:
     )
     store(documents)
     return store
+
+
+@pytest.fixture
+def race(store: Stored) -> Stored:
+    return raced(store)
+
+
+@pytest.fixture(scope="module")
+def shown(firestore_emulator: Emulator) -> Iterator[httpx.Client]:
+    """A client of the API on `raced`, for tests that only look."""
+    project = "test-views"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(firestore_emulator.variable, firestore_emulator.value)
+        raced(Stored(firestore_api.Client(project=project)))
+        with served(project) as client:
+            yield client
 
 
 def rows(response: httpx.Response) -> list[dict[str, str]]:
@@ -106,8 +124,8 @@ def keys(value: Any) -> set[str]:
 
 
 @pytest.mark.parametrize(("path", "shape"), [*LISTS.items(), *ONES.items()], ids=[*LISTS, *ONES])
-def test_what_is_stored_is_in_the_shape_of_the_answer(race: Stored, api: httpx.Client, path: str, shape: Shape):
-    body = got(api, path, times="iso")
+def test_what_is_stored_is_in_the_shape_of_the_answer(shown: httpx.Client, path: str, shape: Shape):
+    body = got(shown, path, times="iso")
     closed = _closed(shape.schema)
     for item in body["items"] if path in LISTS else [body]:
         Draft202012Validator(closed).validate(item)
@@ -126,55 +144,55 @@ def _closed(schema: dict[str, Any]) -> dict[str, Any]:
     return {key: _closed(inner) if key in ("items", "additionalProperties") else inner for key, inner in schema.items()}
 
 
-def test_fields_leave_out_everything_else(race: Stored, api: httpx.Client):
-    assert got(api, "/api/sessions/9845/laps", fields="lap,drivers.lapTimeMs,drivers.speeds.stKph", driver="44") == {
+def test_fields_leave_out_everything_else(shown: httpx.Client):
+    assert got(shown, "/api/sessions/9845/laps", fields="lap,drivers.lapTimeMs,drivers.speeds.stKph", driver="44") == {
         "items": [{"lap": 8, "drivers": {"44": {"lapTimeMs": 72_345, "speeds": {"stKph": 327}}}}]
     }
-    assert got(api, "/api/sessions/9845/drivers/44", fields="tla,stints.compound,bestByPart.1.lap") == {
+    assert got(shown, "/api/sessions/9845/drivers/44", fields="tla,stints.compound,bestByPart.1.lap") == {
         "tla": "HAM",
         "stints": [{"compound": "SOFT"}],
         "bestByPart": {"1": {"lap": 4}},
     }
-    assert got(api, "/api/sessions/9845/live", fields="lines.position")["lines"] == {
+    assert got(shown, "/api/sessions/9845/live", fields="lines.position")["lines"] == {
         "1": {"position": 1},
         "44": {"position": 2},
     }
 
 
-def test_a_map_stands_for_all_it_has(race: Stored, api: httpx.Client):
-    [item] = got(api, "/api/sessions", fields="meeting.country,sessionKey")["items"]
+def test_a_map_stands_for_all_it_has(shown: httpx.Client):
+    [item] = got(shown, "/api/sessions", fields="meeting.country,sessionKey")["items"]
     assert item == {"meeting": {"country": {"code": "EXA", "name": "Example"}}, "sessionKey": "9845"}
 
 
 @pytest.mark.parametrize("path", [*LISTS, *ONES])
 @pytest.mark.parametrize("name", ["secret", "drivers.44.lapTimeMs", "at.", ".at", "*", "", "__class__", "at\x00", "AT"])
-def test_a_field_that_is_not_there_is_refused_by_name(race: Stored, api: httpx.Client, path: str, name: str):
+def test_a_field_that_is_not_there_is_refused_by_name(shown: httpx.Client, path: str, name: str):
     known = {**LISTS, **ONES}[path].names[0]
-    response = api.get(path, params={"fields": f"{known},{name}"})
+    response = shown.get(path, params={"fields": f"{known},{name}"})
     assert response.status_code == 400
     told = problem(response)
     assert told["parameter"] == "fields"
     assert repr(name) in told["detail"]
 
 
-def test_times_have_a_text_beside_the_milliseconds(race: Stored, api: httpx.Client):
-    line = got(api, "/api/sessions/9845/laps/8", times="iso")["drivers"]["44"]
+def test_times_have_a_text_beside_the_milliseconds(shown: httpx.Client):
+    line = got(shown, "/api/sessions/9845/laps/8", times="iso")["drivers"]["44"]
     assert (line["lapTimeMs"], line["lapTime"]) == (72_345, "1:12.345")
     assert (line["sector1Ms"], line["sector1Time"]) == (20_001, "0:20.001")
     assert line["gapToLeaderTime"] == "0:01.534"
-    driver = got(api, "/api/sessions/9845/drivers/44", times="iso")
+    driver = got(shown, "/api/sessions/9845/drivers/44", times="iso")
     assert (driver["bestLap"], driver["bestLapTime"]) == (8, "1:12.345")
     assert driver["pitStops"][0]["laneTime"] == "0:22.000"
     assert driver["bestByPart"]["1"]["lapTime"] == "1:11.000"
-    assert got(api, "/api/sessions/9845/live", times="iso")["lines"]["44"]["lastLapTime"] == "1:12.345"
+    assert got(shown, "/api/sessions/9845/live", times="iso")["lines"]["44"]["lastLapTime"] == "1:12.345"
 
 
-def test_a_time_that_is_not_known_has_no_text(race: Stored, api: httpx.Client):
-    assert "lapTime" not in got(api, "/api/sessions/9845/laps/8", times="iso")["drivers"]["012"]
+def test_a_time_that_is_not_known_has_no_text(shown: httpx.Client):
+    assert "lapTime" not in got(shown, "/api/sessions/9845/laps/8", times="iso")["drivers"]["012"]
 
 
-def test_texts_come_with_their_field(race: Stored, api: httpx.Client):
-    [item] = got(api, "/api/sessions/9845/drivers/44/laps", fields="lapTimeMs", times="iso")["items"]
+def test_texts_come_with_their_field(shown: httpx.Client):
+    [item] = got(shown, "/api/sessions/9845/drivers/44/laps", fields="lapTimeMs", times="iso")["items"]
     assert item == {"lapTimeMs": 72_345, "lapTime": "1:12.345"}
 
 
@@ -196,26 +214,26 @@ RESULTS = {
 
 
 @pytest.mark.parametrize("path", [path for path in (*LISTS, *ONES) if path not in NOTHING_BUT_RESULTS])
-def test_without_spoilers_nothing_tells_places_or_results(race: Stored, api: httpx.Client, path: str):
-    body = got(api, path, spoilers="false", times="iso")
+def test_without_spoilers_nothing_tells_places_or_results(shown: httpx.Client, path: str):
+    body = got(shown, path, spoilers="false", times="iso")
     assert keys(body) & RESULTS == set()
     if path in LISTS:
-        table = api.get(path, params={"spoilers": "false", "times": "iso", "format": "csv"}).text
+        table = shown.get(path, params={"spoilers": "false", "times": "iso", "format": "csv"}).text
         assert {part for name in table.splitlines()[0].split(",") for part in name.split(".")} & RESULTS == set()
 
 
-def test_without_spoilers_a_session_still_says_how_it_stands(race: Stored, api: httpx.Client):
-    body = got(api, "/api/sessions/9845", spoilers="false")
+def test_without_spoilers_a_session_still_says_how_it_stands(shown: httpx.Client):
+    body = got(shown, "/api/sessions/9845", spoilers="false")
     assert body["status"] == "Started"
     assert body["qualifying"] == {"part": 1, "entries": [20, 15, 10]}
 
 
-def test_without_spoilers_a_driver_is_not_said_to_be_out(race: Stored, api: httpx.Client):
-    assert "status" not in got(api, "/api/sessions/9845/drivers/44", spoilers="false")
+def test_without_spoilers_a_driver_is_not_said_to_be_out(shown: httpx.Client):
+    assert "status" not in got(shown, "/api/sessions/9845/drivers/44", spoilers="false")
 
 
-def test_without_spoilers_fields_do_not_bring_a_result_back(race: Stored, api: httpx.Client):
-    line = got(api, "/api/sessions/9845/laps", spoilers="false", fields="drivers.position,lap")["items"]
+def test_without_spoilers_fields_do_not_bring_a_result_back(shown: httpx.Client):
+    line = got(shown, "/api/sessions/9845/laps", spoilers="false", fields="drivers.position,lap")["items"]
     assert line == [{"lap": 8}]
 
 
@@ -231,22 +249,22 @@ def test_without_spoilers_drivers_come_by_racing_number(race: Stored, api: httpx
 
 
 @pytest.mark.parametrize("path", NOTHING_BUT_RESULTS)
-def test_what_is_nothing_but_results_cannot_be_asked_for_without(race: Stored, api: httpx.Client, path: str):
-    response = api.get(f"{path}?spoilers=false")
+def test_what_is_nothing_but_results_cannot_be_asked_for_without(shown: httpx.Client, path: str):
+    response = shown.get(f"{path}?spoilers=false")
     assert response.status_code == 400
     assert problem(response)["parameter"] == "spoilers"
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_a_table_has_the_same_columns_whatever_is_known(race: Stored, api: httpx.Client, path: str):
-    full = api.get(path, params={"format": "csv"})
+def test_a_table_has_the_same_columns_whatever_is_known(shown: httpx.Client, path: str):
+    full = shown.get(path, params={"format": "csv"})
     assert rows(full)
     assert full.text.endswith("\r\n")
     assert all(len(row) == len(rows(full)[0]) for row in csv.reader(io.StringIO(full.text, newline="")))
 
 
-def test_laps_have_a_row_for_each_driver_and_lap(race: Stored, api: httpx.Client):
-    table = rows(api.get("/api/sessions/9845/laps?format=csv&times=iso"))
+def test_laps_have_a_row_for_each_driver_and_lap(shown: httpx.Client):
+    table = rows(shown.get("/api/sessions/9845/laps?format=csv&times=iso"))
     assert [(row["lap"], row["racingNumber"], row["lapTime"]) for row in table] == [
         ("8", "7A", "1:00.000"),
         ("8", "012", ""),
@@ -259,16 +277,16 @@ def test_laps_have_a_row_for_each_driver_and_lap(race: Stored, api: httpx.Client
     assert table[1]["speeds.stKph"] == ""
 
 
-def test_columns_are_the_fields_that_were_asked_for(race: Stored, api: httpx.Client):
-    response = api.get("/api/sessions/9845/laps?format=csv&fields=lap,drivers.position,drivers.speeds")
+def test_columns_are_the_fields_that_were_asked_for(shown: httpx.Client):
+    response = shown.get("/api/sessions/9845/laps?format=csv&fields=lap,drivers.position,drivers.speeds")
     assert (
         response.text.splitlines()[0] == "lap,racingNumber,speeds.i1Kph,speeds.i2Kph,speeds.flKph,speeds.stKph,position"
     )
-    assert api.get("/api/sessions/9845/laps?format=csv&fields=lap").text == "lap\r\n8\r\n"
+    assert shown.get("/api/sessions/9845/laps?format=csv&fields=lap").text == "lap\r\n8\r\n"
 
 
-def test_the_calendar_has_a_row_for_each_session(race: Stored, api: httpx.Client):
-    table = rows(api.get("/api/seasons/2025?format=csv"))
+def test_the_calendar_has_a_row_for_each_session(shown: httpx.Client):
+    table = rows(shown.get("/api/seasons/2025?format=csv"))
     assert [(row["round"], row["country"], row["meeting"], row["name"], row["cancelled"]) for row in table] == [
         ("21", "Brazil", "São Paulo Grand Prix", "Sprint", ""),
         ("21", "Brazil", "São Paulo Grand Prix", "Practice 2", "true"),
@@ -328,7 +346,7 @@ def test_a_table_leads_to_its_next_page(race: Stored, api: httpx.Client):
     assert seen == ["1", "2", "3", "4", "5", "6", "7", "8"]
 
 
-def test_every_view_of_a_list_has_a_tag_of_its_own(race: Stored, api: httpx.Client):
+def test_every_view_of_a_list_has_a_tag_of_its_own(shown: httpx.Client):
     views = [
         "",
         "?format=csv",
@@ -338,11 +356,11 @@ def test_every_view_of_a_list_has_a_tag_of_its_own(race: Stored, api: httpx.Clie
         "?fields=lap,v",
         "?format=csv&times=iso",
     ]
-    tags = [api.get(f"/api/sessions/9845/laps{view}").headers["etag"] for view in views]
+    tags = [shown.get(f"/api/sessions/9845/laps{view}").headers["etag"] for view in views]
     assert len(set(tags)) == len(tags)
     assert not any(tag.startswith("W/") for tag in tags)
     for view, tag in zip(views, tags, strict=True):
-        again = api.get(f"/api/sessions/9845/laps{view}", headers={"If-None-Match": tag})
+        again = shown.get(f"/api/sessions/9845/laps{view}", headers={"If-None-Match": tag})
         assert (again.status_code, again.content) == (304, b"")
 
 

@@ -54,8 +54,8 @@ def reconnected(messages: list[Message]) -> list[Message]:
     ("name", "lose"),
     [
         ("2025-qatar-sprint.txt.gz", cut),
-        ("2025-qatar-sprint.txt.gz", reconnected),
-        ("2025-imola-qualifying.txt.gz", sieved),
+        pytest.param("2025-qatar-sprint.txt.gz", reconnected, marks=pytest.mark.long),
+        pytest.param("2025-imola-qualifying.txt.gz", sieved, marks=pytest.mark.long),
     ],
 )
 def test_what_was_not_heard_is_corrected_and_nothing_is_left_to_correct(

@@ -329,9 +329,9 @@ def test_what_an_earlier_session_could_not_use_is_still_counted() -> None:
 @pytest.mark.parametrize(
     "recording",
     [
-        "2025-sao-paulo-sprint.txt.gz",
+        pytest.param("2025-sao-paulo-sprint.txt.gz", marks=pytest.mark.long),
         "2025-imola-qualifying.txt.gz",
-        "2024-silverstone-practice-1",
+        pytest.param("2024-silverstone-practice-1", marks=pytest.mark.long),
         "2023-monaco-practice-2-signalr.txt.gz",
     ],
 )

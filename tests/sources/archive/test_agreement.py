@@ -69,7 +69,11 @@ def test_simulated_race_agrees(live: Documents, rendered: tuple[ArchiveServer, s
 
 @pytest.mark.parametrize(
     ("name", "laps"),
-    [("2025-qatar-sprint.txt.gz", 19), ("2025-sao-paulo-sprint.txt.gz", 24), ("2025-imola-qualifying.txt.gz", 21)],
+    [
+        ("2025-qatar-sprint.txt.gz", 19),
+        pytest.param("2025-sao-paulo-sprint.txt.gz", 24, marks=pytest.mark.long),
+        pytest.param("2025-imola-qualifying.txt.gz", 21, marks=pytest.mark.long),
+    ],
 )
 def test_real_session_agrees(recordings: Path, name: str, laps: int) -> None:
     live = final_documents(open_recording(recordings / name))

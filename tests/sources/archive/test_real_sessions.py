@@ -43,7 +43,8 @@ def test_sprint_of_azerbaijan_2023(archive: Archive) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "key", "best_ms"), [("Sprint Shootout", "9278", 101_697), ("Qualifying", "9064", 100_203)]
+    ("words", "key", "best_ms"),
+    [pytest.param("Sprint Shootout", "9278", 101_697, marks=pytest.mark.long), ("Qualifying", "9064", 100_203)],
 )
 def test_qualifying_sessions_of_azerbaijan_2023(archive: Archive, words: str, key: str, best_ms: int) -> None:
     """Leclerc was fastest in both: 1:41.697 and 1:40.203."""
