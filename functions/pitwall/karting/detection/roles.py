@@ -110,6 +110,8 @@ class _Reading:
         """By role and field."""
         self.alike: list[str] = []
         """Fields of which each may be the last lap."""
+        self.last_lap = 1.0
+        """How sure that is: a best lap, which is held against it, is no surer."""
         self._watch()
 
     # -- what is declared ------------------------------------------------------------------
@@ -196,6 +198,7 @@ class _Reading:
         sum_of, field, known, bests = hypotheses[0]
         for other, evidence in bests.items():
             self._note("BestLapMs", other, evidence)
+        self.last_lap = sure[field]
         self.alike = [told[1] for told in hypotheses[1:] if told[0] > sum_of - _ALIKE]
         self.alike += [field] if self.alike else []
         for other in likely:
@@ -260,7 +263,7 @@ class _Reading:
         said, evidence = self.said[field], self.evidence.get((role, field))
         if evidence is not None:
             sure = confidence(evidence, REQUIRED[role])
-            score.confidence = sure
+            score.confidence = min(sure, self.last_lap) if role == "BestLapMs" else sure
             score.origin = "behaviour"
             if sure >= 0.3:
                 score.reasons.append(str(evidence))
