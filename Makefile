@@ -43,7 +43,8 @@ lint: setup
 	$(BIN)/mypy
 
 test: lint ## linter, type checker and every test, the emulators started by the tests; fails below a coverage floor
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadfile --cov=functions/pitwall --cov-report=term:skip-covered
+	JAVA_TOOL_OPTIONS=-XX:TieredStopAtLevel=1 PYTHONDONTWRITEBYTECODE= \
+		$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --cov=functions/pitwall --cov-report=term:skip-covered
 	@$(BIN)/python -m local.coverage_floors
 
 schema: setup ## writes docs/schema and docs/documents.md from the document types

@@ -62,25 +62,49 @@ def static_archive() -> Path:
     return static
 
 
+NOT_COUNTED = tuple(Path(__file__).parent / folder for folder in ("deploy", "e2e", "infra", "local", "rules"))
+"""Folders of tests that are of no one part of `pitwall`: the tests of each part have to reach its lines."""
+
+_paused: list[Coverage] = []
+
+
 @contextmanager
 def uncounted() -> Iterator[None]:
     """Counts no lines for as long as the block lasts, which would take three times as long: of a fixture that plays a
     whole session, whose lines other tests reach."""
     counting = Coverage.current()
-    if counting is None:
+    if counting is None or _paused:
         yield
         return
     counting.stop()
+    _paused.append(counting)
     try:
         yield
     finally:
-        counting.start()
+        _paused.pop().start()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spreads the files that start the whole stack among the others: several stacks at once are slow, and so is one
+    that is left for the end. In each file tests stay in their order."""
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    stacks = [path for path in files if path.parent.name == "e2e"]
+    others = [path for path in files if path.parent.name != "e2e"]
+    if not stacks or not others:
+        return
+    apart = max(1, len(others) * 3 // 4 // len(stacks))
+    for number, path in enumerate(stacks):
+        others.insert(number * (apart + 1), path)
+    items[:] = [item for path in others for item in files[path]]
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Counts no lines while whole sessions are played: the other tests have to reach them."""
-    if any(item.iter_markers("whole")) or any(item.iter_markers("e2e")):
+    elsewhere = any(item.path.is_relative_to(folder) for folder in NOT_COUNTED)
+    if elsewhere or any(item.iter_markers("whole")) or any(item.iter_markers("e2e")):
         with uncounted():
             return (yield)
     return (yield)

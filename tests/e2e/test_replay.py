@@ -116,6 +116,7 @@ def test_chaos_and_two_killed_pollers_leave_the_same_documents(recording: Path, 
     assert export.compare(clean / export.FILE, tmp_path / export.FILE) == []
 
 
+@pytest.mark.long
 def test_a_damaged_recording_is_stored_but_for_the_damage(recording: Path, clean: Path, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.txt"
     lines = gzip.decompress(recording.read_bytes()).splitlines(keepends=True)

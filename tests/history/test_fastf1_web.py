@@ -17,7 +17,7 @@ from pitwall.settings import Settings
 from tests.history.frozen import WEB, needs_web
 from tests.history.webs import fastf1_asks_at_once
 
-pytestmark = needs_web
+pytestmark = [needs_web, pytest.mark.whole]
 BAKU = "static/2018/2018-04-29_Azerbaijan_Grand_Prix/2018-04-29_Race"
 
 

@@ -71,7 +71,7 @@ def test_two_holes_in_one_race_are_two_gaps() -> None:
     [
         "2025-qatar-sprint.txt.gz",
         pytest.param("2025-sao-paulo-sprint.txt.gz", marks=pytest.mark.long),
-        "2025-monza-practice-1.txt.gz",
+        pytest.param("2025-monza-practice-1.txt.gz", marks=pytest.mark.long),
         pytest.param("2018-baku-race", marks=pytest.mark.long),
     ],
 )
