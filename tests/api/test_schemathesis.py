@@ -33,7 +33,7 @@ ROLE_S = 3
 """Seconds for which it goes on asking."""
 
 PAST = "^/api/(seasons|races|drivers|constructors|circuits|standings|f1/(sessions|race-telemetry/))"
-ACCOUNTS = "^/api/(me|keys|users$|jobs|f1/(race-telemetry$|process-telemetry))"
+ACCOUNTS = "^/api/(me|keys|users$|jobs|sessions/[^/]+/telemetry|f1/(race-telemetry$|process-telemetry))"
 
 CONFIG = """
 seed = 1
@@ -90,7 +90,7 @@ def test_what_is_of_the_past_keeps_to_its_contract(served: str, tmp_path: Path):
     ("routes", "seconds"),
     [(ACCOUNTS, ACCOUNTS_S), ("^/api/users/{uid}/role$", ROLE_S)],
     ids=[
-        "accounts, keys, jobs and what starts them",
+        "accounts, keys, jobs and what starts them, a car's telemetry",
         "roles, by which an admin who knew its own uid would end the other run",
     ],
 )
