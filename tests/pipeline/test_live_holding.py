@@ -35,6 +35,8 @@ from tests.pipeline.broadcast import Broadcast
 from tests.pipeline.conftest import START, Deliver, laps_of, little_race, told_by
 from tests.pipeline.outage import Outage
 
+pytestmark = pytest.mark.whole
+
 SPEED = 14.0
 
 

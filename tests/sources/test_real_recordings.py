@@ -12,6 +12,8 @@ import pytest
 from pitwall.sources.instants import utc_ms
 from pitwall.sources.recording import open_recording
 
+pytestmark = pytest.mark.whole
+
 WHOLE = {
     "2018-baku-race": ("archive", "5090", 24_237),
     "2023-monaco-practice-2-signalr.txt.gz": ("signalr", "9088", 2_384),
