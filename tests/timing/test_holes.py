@@ -48,9 +48,7 @@ def test_a_hole_that_ends_anywhere_in_a_lap_differs_only_in_what_the_gap_names(u
     assert differences(clean, played(with_holes(messages, [missed]))[1]) == []
 
 
-@pytest.mark.parametrize(
-    "name", ["2025-qatar-sprint.txt.gz", pytest.param("2024-silverstone-practice-1", marks=pytest.mark.long)]
-)
+@pytest.mark.parametrize("name", ["2025-qatar-sprint.txt.gz", "2024-silverstone-practice-1"])
 def test_a_real_session_with_many_holes_differs_only_in_what_the_gaps_name(recordings: Path, name: str) -> None:
     messages = list(open_recording(recordings / name).messages())
     clean = played(messages)[1]
@@ -70,9 +68,9 @@ def test_two_holes_in_one_race_are_two_gaps() -> None:
     "name",
     [
         "2025-qatar-sprint.txt.gz",
-        pytest.param("2025-sao-paulo-sprint.txt.gz", marks=pytest.mark.long),
-        pytest.param("2025-monza-practice-1.txt.gz", marks=pytest.mark.long),
-        pytest.param("2018-baku-race", marks=pytest.mark.long),
+        "2025-sao-paulo-sprint.txt.gz",
+        "2025-monza-practice-1.txt.gz",
+        "2018-baku-race",
     ],
 )
 def test_a_real_session_with_a_hole_differs_only_in_what_the_gap_names(recordings: Path, name: str, seed: int) -> None:
@@ -82,9 +80,7 @@ def test_a_real_session_with_a_hole_differs_only_in_what_the_gap_names(recording
     assert differences(clean, got) == []
 
 
-@pytest.mark.parametrize(
-    "name", ["2025-qatar-sprint.txt.gz", pytest.param("2025-sao-paulo-sprint.txt.gz", marks=pytest.mark.long)]
-)
+@pytest.mark.parametrize("name", ["2025-qatar-sprint.txt.gz", "2025-sao-paulo-sprint.txt.gz"])
 def test_a_start_nobody_heard_of_begins_lap_1_all_the_same(recordings: Path, name: str) -> None:
     """With SessionData, which says when it was, and without; cars in the pits before it came in on no lap."""
     messages = list(open_recording(recordings / name).messages())

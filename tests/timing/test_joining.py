@@ -72,8 +72,8 @@ def differences(whole: Laps, seen: Laps, since: int, fields: Sequence[str]) -> l
 
 SESSIONS = (
     "2025-qatar-sprint.txt.gz",
-    pytest.param("2025-sao-paulo-sprint.txt.gz", marks=pytest.mark.long),
-    pytest.param("2025-monza-practice-1.txt.gz", marks=pytest.mark.long),
+    "2025-sao-paulo-sprint.txt.gz",
+    "2025-monza-practice-1.txt.gz",
 )
 
 
