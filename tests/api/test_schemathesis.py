@@ -26,7 +26,7 @@ from tests.api.accounts import Accounts, bearer
 from tests.api.conftest import NOW, Stored
 from tests.documents.examples import AT, EXAMPLES, TOWER_LINE
 
-SESSIONS_S = 25
+SESSIONS_S = 18
 PAST_S = 10
 ACCOUNTS_S = 8
 ROLE_S = 3

@@ -67,6 +67,7 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.long
 def test_a_viewer_sees_every_sample_of_the_car_asked_for_at_most_once_a_second(tmp_path: Path) -> None:
     recording = tmp_path / "race.txt.gz"
     write_recording(for_minutes(2.5, 6), recording)

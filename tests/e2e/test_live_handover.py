@@ -277,6 +277,7 @@ def differences(clean: Documents, got: Documents) -> dict[tuple[str, str], Any]:
     return {key: (told.get(key), now.get(key)) for key in told.keys() | now.keys() if told.get(key) != now.get(key)}
 
 
+@pytest.mark.long
 def test_planned_hand_overs_leave_no_trace(play: Callable[..., Feed]) -> None:
     feed = play("planned")
     documents = feed.play_to_the_end()
@@ -334,6 +335,7 @@ def test_what_nobody_heard_is_named_and_nothing_else_is_missing(play: Callable[.
     assert {key: got.get(key) for key in whole} == {key: clean[key] for key in whole}
 
 
+@pytest.mark.long
 def test_holder_that_hung_finds_itself_succeeded_and_sets_nothing_back(play: Callable[..., Feed]) -> None:
     feed = play("hung")
     standby = feed.standby

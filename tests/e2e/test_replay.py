@@ -174,6 +174,7 @@ def shown(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> Shown:
     return run_off_a_terminal(recording, "30", tmp_path_factory.mktemp("shown"))
 
 
+@pytest.mark.long
 def test_run_reads_the_live_feed_of_a_hub(shown: Shown) -> None:
     assert [line for line in shown.lines if re.match(r"live feed +http://127\.0\.0\.1:\d+/signalrcore$", line)]
 
@@ -182,6 +183,7 @@ def test_what_has_come_from_a_socket_is_what_the_recording_says(shown: Shown, cl
     assert export.compare(clean / export.FILE, shown.folder / export.FILE) == []
 
 
+@pytest.mark.long
 def test_run_at_full_speed_says_that_a_live_feed_has_a_clock(recording: Path, clean: Path, tmp_path: Path) -> None:
     at_once = run_off_a_terminal(recording, "max", tmp_path)
     assert [line for line in at_once.lines if line.startswith("A live feed has a clock")]

@@ -95,6 +95,7 @@ def test_a_checkpoint_that_cannot_be_read_is_none(
 @pytest.mark.parametrize(
     "recording", [pytest.param("2018-baku-race", marks=pytest.mark.long), "2025-qatar-sprint.txt.gz"]
 )
+@pytest.mark.long
 def test_a_whole_real_race_fits_and_goes_on_from_where_it_was(
     recordings: Path, recording: str, database: Database
 ) -> None:

@@ -23,7 +23,7 @@ from local.simulator.truth import Lap
 from local.simulator.wording import lap_time, seconds
 from tests.local.simulator.conftest import SEEDS, load_with_fastf1
 
-pytestmark = pytest.mark.whole
+pytestmark = [pytest.mark.whole, pytest.mark.long]
 
 pd = pytest.importorskip("pandas", reason="pandas is not installed: FastF1 cannot be asked")
 

@@ -70,7 +70,7 @@ def test_simulated_race_agrees(live: Documents, rendered: tuple[ArchiveServer, s
 @pytest.mark.parametrize(
     ("name", "laps"),
     [
-        ("2025-qatar-sprint.txt.gz", 19),
+        pytest.param("2025-qatar-sprint.txt.gz", 19, marks=pytest.mark.long),
         pytest.param("2025-sao-paulo-sprint.txt.gz", 24, marks=pytest.mark.long),
         pytest.param("2025-imola-qualifying.txt.gz", 21, marks=pytest.mark.long),
     ],
