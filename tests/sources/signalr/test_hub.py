@@ -27,6 +27,8 @@ TOKEN = "a.token.of-this-test"
 SECONDS = 180
 LAST = SECONDS * 10 - 1
 NEVER = 1 << 62
+PATIENT: dict[str, float] = {"silence_s": 20, "connect_s": 20}
+"""Settings under which a machine that stands still for a moment is not taken for a fault of the hub."""
 SPEED = 30.0
 """Three minutes of feed in six seconds; a test takes as much of it as it needs, and the rest at once."""
 
@@ -82,7 +84,7 @@ def playing(hub: Hub, *, rush: bool = True, **changes: Any) -> Iterator[Reading]
     Nothing the hub sent is missing, doubled or out of order; every snapshot stands where the messages around it say;
     what nobody was sent lies between the two messages around a gap.
     """
-    source = open_f1(live_settings(hub.url, speed=SPEED, **changes))
+    source = open_f1(live_settings(hub.url, speed=SPEED, **(PATIENT | changes)))
     with Reading(source) as reading:
         reading.status("live")
         hub.start()
@@ -169,12 +171,12 @@ def test_dropped_connection_is_made_again(hub: Hub) -> None:
 
 
 def test_silent_connection_is_given_up(hub: Hub) -> None:
-    with playing(hub) as reading:
-        assert lost(reading, hub.silence, "silent").detail == "nothing has come for 0.5 s"
+    with playing(hub, silence_s=1.5) as reading:
+        assert lost(reading, hub.silence, "silent").detail == "nothing has come for 1.5 s"
 
 
 def test_messages_that_come_late_are_no_silence(hub: Hub) -> None:
-    with playing(hub, silence_s=20) as reading:
+    with playing(hub) as reading:
         reading.wait(lambda: len(reading.deltas) > 30)
         hub.silence(1.0)
     assert not hub.missed()
@@ -215,7 +217,7 @@ def test_step_that_is_not_answered_is_tried_again(hub: Hub, stall: Callable[[Hub
         stall(hub, 1)
         hub.drop()
 
-    with playing(hub) as reading:
+    with playing(hub, connect_s=1.5) as reading:
         lost(reading, fault)
     assert reading.statuses[-1].reconnects == 1
 
@@ -242,7 +244,7 @@ def test_next_session_follows_in_the_same_connection(recording: Path, tmp_path: 
     following = session(tmp_path / "next.txt", key=4712)
     with (
         Hub([Playing(recording, end_ms=20_000), Playing(following, end_ms=20_000)], SPEED, redate=True) as hub,
-        Reading(source := open_f1(live_settings(hub.url, speed=SPEED))) as reading,
+        Reading(source := open_f1(live_settings(hub.url, speed=SPEED, **PATIENT))) as reading,
     ):
         reading.status("live")
         hub.start()
@@ -257,7 +259,7 @@ def test_next_session_that_begins_while_nobody_listens_is_in_the_snapshot(record
     following = session(tmp_path / "next.txt", key=4712)
     with (
         Hub([Playing(recording, end_ms=20_000), Playing(following, end_ms=20_000)], SPEED, redate=True) as hub,
-        Reading(source := open_f1(live_settings(hub.url, speed=SPEED))) as reading,
+        Reading(source := open_f1(live_settings(hub.url, speed=SPEED, **PATIENT))) as reading,
     ):
         reading.status("live")
         hub.start()
