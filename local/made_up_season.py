@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from local.simulator.circuit import Circuit, made_up
 from pitwall.documents import paths
-from pitwall.documents.history import CircuitDocument, LayoutDocument
+from pitwall.documents.circuits import CircuitDocument
+from pitwall.documents.history import LayoutDocument
 from pitwall.history.aggregates import count
 from pitwall.history.season_documents import Constructor, Driver, Finish, Known, Race, race_results
 from pitwall.history.standings import Result, Round

@@ -16,10 +16,22 @@ from pitwall.documents.car_telemetry import (
     CarTelemetryDocument,
     TelemetryRequestDocument,
 )
+from pitwall.documents.circuits import (
+    AnalysisDocument,
+    AppData,
+    AppTimingDocument,
+    CircuitDocument,
+    ConnectionDocument,
+    Endurance,
+    EnduranceDocument,
+    EnduranceLine,
+    FormatDocument,
+    NoticeDocument,
+    StartedDocument,
+)
 from pitwall.documents.drivers import DriverDocument, Lap, LapDocument, PartBest, PitStop, Speeds, Stint
 from pitwall.documents.economy import BudgetsWord, EconomyDocument, HandsWord
 from pitwall.documents.history import (
-    CircuitDocument,
     ConstructorDocument,
     ConstructorSeasonDocument,
     ContributionDocument,
@@ -214,6 +226,12 @@ HAMILTON = replace(
     team_mates={"leclerc": HeadToHead(races_ahead=4, races_behind=12, qualifying_ahead=5, qualifying_behind=16)},
 )
 
+APP_DATA = AppData(
+    mapped_data={"C1": "2", "C2": "012", "C7": "1:05.295"},
+    raw_data={"Position": 2, "Number": "012", "LastLapMs": 65_295},
+    timestamp=AT,
+)
+
 EXAMPLES: dict[str, Document] = {
     "sessions/9845": SESSION,
     "sessions/9845/live/timing": TowerDocument(at=AT, lines={"44": TOWER_LINE, "1": TowerLine(p=1)}),
@@ -356,6 +374,74 @@ EXAMPLES: dict[str, Document] = {
         longitude=-46.6997,
         key="14",
         url="https://en.wikipedia.org/wiki/Interlagos_Circuit",
+    ),
+    "circuits/ardenmoor-karting": CircuitDocument(
+        at=AT,
+        circuit="ardenmoor-karting",
+        name="Ardenmoor Karting",
+        series="kart",
+        nom="Ardenmoor Karting",
+        live_timing_url="https://live.apex-timing.com/ardenmoor/",
+        wss_url="wss://timing.example:8523/",
+        c1="Clt",
+        c2="Kart",
+        c14="Non utilisé",
+        endurance=Endurance(stops=12, stop_ms=180_000, stint_ms=2_400_000),
+    ),
+    "circuits/ardenmoor-karting/live/timing": AppTimingDocument(
+        at=AT,
+        type="timing",
+        circuit_id="ardenmoor-karting",
+        data=APP_DATA,
+        rows={"012": APP_DATA},
+        session="kart-ardenmoor-karting-20261121-1400-race",
+    ),
+    "circuits/ardenmoor-karting/log/1763733600000-live": ConnectionDocument(
+        at=AT,
+        feed_id="kart-ardenmoor-karting",
+        state="live",
+        message="nothing has come for 35 s",
+        reconnects=2,
+        session="kart-ardenmoor-karting-20261121-1400-race",
+    ),
+    "circuits/ardenmoor-karting/notices/field-gone-c5": NoticeDocument(
+        at=AT, kind="field-gone", field="c5", role="LastLapMs", message="not told in 200 rows", session="9845"
+    ),
+    "circuits/ardenmoor-karting/timing/format": FormatDocument(
+        at=AT, columns={"c5": "LastLapMs", "c7": ""}, description={"kind": "json", "key": "id", "fields": []}
+    ),
+    "circuits/ardenmoor-karting/timing/analysis": AnalysisDocument(
+        at=AT,
+        heard_from="wss://timing.example:8523/",
+        frames=120,
+        heard_ms=60_000,
+        analysis={"protocols": [], "fields": [], "notUnderstood": [], "notices": []},
+        job="analyze-format-ardenmoor-karting",
+    ),
+    "circuitFeeds/started": StartedDocument(at=AT, circuits={"ardenmoor-karting": "kart-ardenmoor-karting"}),
+    "sessions/9845/live/endurance": EnduranceDocument(
+        at=AT,
+        rules=Endurance(stops=12, stop_ms=180_000),
+        lines={
+            "012": EnduranceLine(
+                position=2,
+                stint=3,
+                stint_ms=612_000,
+                stint_left_ms=1_788_000,
+                driver="A. Driver",
+                driver_ms=1_900_000,
+                stops=2,
+                stops_owed=10,
+                in_pit_since=AT,
+                last_stop_ms=182_000,
+                short_stops=0,
+                laps=41,
+                adjusted_position=1,
+                adjusted_gap_ms=0,
+                penalties=["Kart 012: 10 s"],
+            )
+        },
+        pit_queue=["012"],
     ),
     "circuits/interlagos/layouts/2025": LayoutDocument(
         at=AT,

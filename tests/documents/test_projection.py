@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.simulator import quick_race
-from pitwall.documents import history
+from pitwall.documents import circuits, history
 from pitwall.documents.base import Document
 from pitwall.documents.drivers import DriverDocument, LapDocument
 from pitwall.documents.encoding import document_size, from_fields, instant, rfc3339, to_fields
@@ -37,7 +37,7 @@ from tests.timing.test_any_payload import messages
 SECTORS = (30_100, 29_200, 25_300)
 PLACE = {"Status": "OnTrack", "X": -1_200, "Y": 340, "Z": 12}
 CHANNELS = {"Channels": {"0": 11_000, "2": 301, "3": 8, "4": 100, "5": 0, "45": 12}}
-OF_THE_HISTORY = {kind.name for kind in KINDS if kind.type.__module__ == history.__name__}
+OF_THE_HISTORY = {kind.name for kind in KINDS if kind.type.__module__ in (history.__name__, circuits.__name__)}
 OF_ONE_CAR = {"carTelemetry", "telemetryRequest"}
 NOT_OF_THE_STATE = (
     {"feed", "tower", "apiKey", "job", "user", "schedule", "event", "economy"} | OF_ONE_CAR | OF_THE_HISTORY

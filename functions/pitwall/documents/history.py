@@ -125,19 +125,6 @@ class StandingsDocument(Document, kw_only=True):
 # -- circuits --------------------------------------------------------------------------------
 
 
-class CircuitDocument(Document, kw_only=True):
-    """`circuits/{id}`: where races are held. Public."""
-
-    circuit: Annotated[str, Meta(description="its id")]
-    name: str
-    location: str | UnsetType = UNSET
-    country: str | UnsetType = UNSET
-    latitude: Annotated[float, Meta(ge=-90, le=90, description="degrees north")] | UnsetType = UNSET
-    longitude: Annotated[float, Meta(ge=-180, le=180, description="degrees east")] | UnsetType = UNSET
-    key: Annotated[str, Meta(description="F1's circuit key, as in `sessions`")] | UnsetType = UNSET
-    url: Annotated[str, Meta(description="its page in Wikipedia")] | UnsetType = UNSET
-
-
 class TrackPoint(Fields, kw_only=True):
     """A corner, marshalling light or sector on the map."""
 

@@ -11,11 +11,20 @@ from typing import NamedTuple
 from pitwall.documents.api_key import ApiKeyDocument
 from pitwall.documents.base import Document
 from pitwall.documents.car_telemetry import CarTelemetryDocument, TelemetryRequestDocument
+from pitwall.documents.circuits import (
+    AnalysisDocument,
+    AppTimingDocument,
+    CircuitDocument,
+    ConnectionDocument,
+    EnduranceDocument,
+    FormatDocument,
+    NoticeDocument,
+    StartedDocument,
+)
 from pitwall.documents.drivers import DriverDocument, LapDocument
 from pitwall.documents.economy import EconomyDocument
 from pitwall.documents.history import (
     Championship,
-    CircuitDocument,
     ConstructorDocument,
     ConstructorSeasonDocument,
     ContributionDocument,
@@ -56,7 +65,7 @@ CONSTRUCTORS = "constructors"
 SCHEDULES = "schedule"
 JOBS = "jobs"
 API_KEYS = "apiKeys"
-OF_NO_FEED = ("users/", "apiKeys/", "economy/", "telemetryRequests/")
+OF_NO_FEED = ("users/", "apiKeys/", "economy/", "telemetryRequests/", "circuitFeeds/")
 """Begins of the paths that no message writes: who could publish one could make a key, or have the rules opened."""
 TOWER_SLOTS = 25
 """Slots of `towers/`: the tower as it was, one every 5 s of feed time, the last two minutes."""
@@ -85,6 +94,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("segments", "sessions/{session}/live/segments", SegmentsDocument),
     Kind("positions", "sessions/{session}/live/positions", PositionsDocument),
     Kind("telemetry", "sessions/{session}/live/telemetry", TelemetryDocument),
+    Kind("endurance", "sessions/{session}/live/endurance", EnduranceDocument),
     Kind("feed", "sessions/{session}/live/feed", FeedDocument),
     Kind("carTelemetry", "sessions/{session}/telemetry/{racingNumber}", CarTelemetryDocument),
     Kind("tower", "sessions/{session}/towers/{slot}", TowerDocument),
@@ -103,6 +113,12 @@ KINDS: tuple[Kind, ...] = (
     Kind("season", "seasons/{year}", SeasonDocument),
     Kind("standings", "seasons/{year}/standings/{championship}", StandingsDocument),
     Kind("circuit", "circuits/{id}", CircuitDocument),
+    Kind("appTiming", "circuits/{id}/live/timing", AppTimingDocument),
+    Kind("connection", "circuits/{id}/log/{n}", ConnectionDocument),
+    Kind("notice", "circuits/{id}/notices/{n}", NoticeDocument),
+    Kind("format", "circuits/{id}/timing/format", FormatDocument),
+    Kind("analysis", "circuits/{id}/timing/analysis", AnalysisDocument),
+    Kind("started", "circuitFeeds/started", StartedDocument),
     Kind("layout", "circuits/{id}/layouts/{year}", LayoutDocument),
     Kind("driverProfile", "drivers/{id}", DriverProfileDocument),
     Kind("driverSeason", "drivers/{id}/seasons/{year}", DriverSeasonDocument),
@@ -141,7 +157,7 @@ def session(key: str) -> str:
 
 
 def live(key: str, name: str) -> str:
-    """`name`: timing, entries, tyres, segments, positions, telemetry or feed."""
+    """`name`: timing, entries, tyres, segments, positions, telemetry, endurance or feed."""
     return f"sessions/{key}/live/{name}"
 
 
@@ -231,6 +247,46 @@ def standings(year: int, championship: Championship) -> str:
 
 def circuit(id_: str) -> str:
     return f"circuits/{id_}"
+
+
+def circuit_live(id_: str) -> str:
+    """The board of a kart track in the app's messages."""
+    return f"circuits/{id_}/live/timing"
+
+
+def connection(id_: str, n: str) -> str:
+    """`n`: of the event, ordered by time."""
+    return f"circuits/{id_}/log/{n}"
+
+
+def connections(id_: str) -> str:
+    """The collection of `connection`."""
+    return f"circuits/{id_}/log"
+
+
+def notice(id_: str, n: str) -> str:
+    """`n`: what names the notice, so that it is told once."""
+    return f"circuits/{id_}/notices/{n}"
+
+
+def notices(id_: str) -> str:
+    """The collection of `notice`."""
+    return f"circuits/{id_}/notices"
+
+
+def circuit_format(id_: str) -> str:
+    """What a human said of the feed."""
+    return f"circuits/{id_}/timing/format"
+
+
+def circuit_analysis(id_: str) -> str:
+    """What was found of the feed."""
+    return f"circuits/{id_}/timing/analysis"
+
+
+def started() -> str:
+    """Which kart tracks' timing is on."""
+    return "circuitFeeds/started"
 
 
 def layout(id_: str, year: int) -> str:

@@ -17,7 +17,8 @@ from msgspec.structs import replace
 
 from pitwall.documents import paths
 from pitwall.documents.base import Document
-from pitwall.documents.history import CircuitDocument, LayoutDocument, TrackPoint
+from pitwall.documents.circuits import CircuitDocument
+from pitwall.documents.history import LayoutDocument, TrackPoint
 from pitwall.history.answers import NotThere
 from pitwall.history.circuit_maps import CircuitMap, CircuitMaps, Marker
 from pitwall.history.jolpica import Circuit, Race

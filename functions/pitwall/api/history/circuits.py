@@ -16,7 +16,8 @@ from pitwall.api.parameters import Parameter
 from pitwall.api.shapes import Shape
 from pitwall.documents import paths
 from pitwall.documents.base import Fields
-from pitwall.documents.history import CircuitDocument, LayoutDocument
+from pitwall.documents.circuits import CircuitDocument
+from pitwall.documents.history import LayoutDocument
 
 routes = Blueprint("circuits", __name__)
 
