@@ -21,9 +21,9 @@ import msgspec
 import orjson
 from msgspec import Struct
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from pitwall.documents import paths
+from pitwall.history.bars import bars
 from pitwall.history.calendar import FIRST_SEASON
 from pitwall.history.reconcile import RETRIES, Report, reconcile
 from pitwall.pipeline.database import Database, Unavailable
@@ -97,15 +97,7 @@ class Shown:
 
     def __init__(self, console: Console, total: int) -> None:
         self._console = console
-        self._bars = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
+        self._bars = bars(console)
         self._total = total
         self._all = self._bars.add_task(f"{total} sessions", total=total)
         self._one = self._bars.add_task("", total=1.0, visible=False)

@@ -25,10 +25,10 @@ from typing import Any, Final
 import msgspec
 import orjson
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from pitwall.history.answers import SourceError
 from pitwall.history.archive import DONE, INTERRUPTED, SOME_FAILED, USAGE
+from pitwall.history.bars import bars
 from pitwall.history.calendar import NoSource
 from pitwall.history.entry import Entry, Severity
 from pitwall.history.season import FIRST_SEASON, Choice, Filling, Listener, Web, web_of
@@ -214,15 +214,7 @@ class Shown:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
+        self._bar = bars(console)
         self._task = self._bar.add_task("", total=1.0)
 
     @contextmanager
