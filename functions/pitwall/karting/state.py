@@ -14,14 +14,14 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain, count
 from typing import Any, Final
 
-import msgspec
-from msgspec import Struct, field
+from msgspec import field
 
 from pitwall.karting import vocabulary
 from pitwall.karting.records import DriverChange, Kart, Lap, Stint, Visit
 from pitwall.message import FEED_GAP, Message
 from pitwall.timing import change
 from pitwall.timing.change import Change
+from pitwall.timing.machine import Machine, SeriesItem, SessionData
 from pitwall.timing.values import MAX_INTEGER
 
 LATE_MS: Final = 2_000
@@ -48,41 +48,23 @@ _IDENTITY: Final = ("Title", "Name", "Type", "Run")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class SeriesItem(Struct, array_like=True):
-    """One item of a series: its instant, and what was told."""
-
-    at: int
-    data: dict[str, Any]
-
-
-class Data(Struct):
+class Data(SessionData):
     """All that is kept of a session; what a checkpoint stores."""
 
-    session: str
-    feed: str
     info: dict[str, Any] = field(default_factory=dict)
     """Fields of `vocabulary.Session`."""
     karts: dict[str, Kart] = field(default_factory=dict)
     """By row."""
     race_control: list[SeriesItem] = field(default_factory=list)
-    track_status: list[SeriesItem] = field(default_factory=list)
-    session_status: list[SeriesItem] = field(default_factory=list)
-    clock: tuple[int, bool, int] | None = None
-    """Remaining ms, running, instant."""
     marks: bool = False
     """Whether the board marks lap times that are a best."""
     lap_count: dict[str, int] = field(default_factory=dict)
-    started_at: int | None = None
-    finished_at: int | None = None
-    last_at: int = 0
-    """Latest instant of a message."""
-    changed_at: dict[str, int] = field(default_factory=dict)
-    """Instant of the last change of each part, by `what/key`."""
-    rejected: dict[str, int] = field(default_factory=dict)
 
 
-class KartState:
-    """The state machine of one session. Never raises on what a source sends: what it cannot use is counted."""
+class KartState(Machine[Data]):
+    """The state machine of one session of kart timing; its key is `kart-<circuit>-<date>-<time>-<title>`."""
+
+    _kept = Data
 
     def __init__(self, session: str, feed: str) -> None:
         """feed: `kart-<circuit>`; sessions are named after it."""
@@ -107,19 +89,9 @@ class KartState:
     # -- what others use -------------------------------------------------------------------
 
     @property
-    def session(self) -> str:
-        """The session's key: `kart-<circuit>-<date>-<time>-<title>` once a session was told."""
-        return self.data.session
-
-    @property
     def race(self) -> bool:
         """Whether gaps are on the track; else they are to the best lap."""
         return self.data.info.get("Type") == "Race"
-
-    @property
-    def rejected(self) -> Counter[str]:
-        """Messages that could not be used, by reason."""
-        return Counter(self.data.rejected)
 
     @property
     def racing_numbers(self) -> list[str]:
@@ -150,16 +122,7 @@ class KartState:
         data = self.data
         self._settle(message.at)
         data.last_at = max(data.last_at, message.at)
-        handler = self._handlers.get(message.topic)
-        if handler is None:
-            self._reject("unknown-topic")
-        elif not isinstance(message.data, dict):
-            self._reject(f"bad-{message.topic}")
-        else:
-            try:
-                handler(message.data, message)
-            except (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError):
-                self._reject(f"bad-{message.topic}")
+        self._handle(message)
         return self._stamp(message.at)
 
     def finish(self) -> set[Change]:
@@ -168,39 +131,11 @@ class KartState:
         self._settle(self.data.last_at + LATE_MS + 1)
         return self._stamp(self.data.last_at)
 
-    def dump(self) -> bytes:
-        """The whole state, for a checkpoint."""
-        return msgspec.msgpack.encode(self.data)
-
-    @classmethod
-    def load(cls, dumped: bytes) -> KartState:
-        """A state from what `dump` gave. Raises msgspec.DecodeError or ValidationError on anything else."""
-        state = cls.__new__(cls)
-        state.data = msgspec.msgpack.decode(dumped, type=Data)
-        state._begin()
-        return state
-
-    def changed_at(self, what: Change) -> int:
-        """Instant of the last change of a part, ms."""
-        return self.data.changed_at.get(f"{what.what}/{what.key}", self.data.last_at)
-
     # -- shared ----------------------------------------------------------------------------
-
-    def _reject(self, reason: str) -> None:
-        self.data.rejected[reason] = self.data.rejected.get(reason, 0) + 1
-
-    def _note(self, what: str, key: str | int = "") -> None:
-        self._changes.add(Change(what, key))
 
     def _note_kart(self, kart: Kart) -> None:
         if kart.number:
             self._note(change.DRIVER, kart.number)
-
-    def _stamp(self, at: int) -> set[Change]:
-        for what, key in self._changes:
-            name = f"{what}/{key}"
-            self.data.changed_at[name] = max(at, self.data.changed_at.get(name, at))
-        return self._changes
 
     def _kart(self, row: Any) -> Kart | None:
         """The kart of a row, a new one if the row is; None, counted, for what is no row."""

@@ -8,17 +8,16 @@ of `pitwall.documents`.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
-from msgspec import Struct, field
+from msgspec import field
 
 from pitwall.message import FEED_GAP, Message
 from pitwall.timing import bests, change, gaps, laps, stints
 from pitwall.timing.change import Change
 from pitwall.timing.deletions import ruling
+from pitwall.timing.machine import Machine, SeriesItem, SessionData
 from pitwall.timing.merge import items, merge
 from pitwall.timing.records import Car, Gap, Lap
 from pitwall.timing.session_status import FINAL, LIVE, OVER
@@ -54,38 +53,18 @@ MAX_CLOCK_MS = 24 * 3_600_000
 """The feed has been seen to count down 330 hours; no session has a day left."""
 
 
-class SeriesItem(Struct, array_like=True):
-    """One item of a series: its instant, and the feed's fields."""
-
-    at: int
-    data: dict[str, Any]
-
-
-class Data(Struct):
+class Data(SessionData):
     """All that is kept of a session; what a checkpoint stores."""
 
-    session: str
-    feed: str
     topics: dict[str, Any] = field(default_factory=dict)
     cars: dict[str, Car] = field(default_factory=dict)
     race_control: dict[int, SeriesItem] = field(default_factory=dict)
     weather: list[SeriesItem] = field(default_factory=list)
-    track_status: list[SeriesItem] = field(default_factory=list)
-    session_status: list[SeriesItem] = field(default_factory=list)
     team_radio: dict[int, SeriesItem] = field(default_factory=dict)
-    started_at: int | None = None
-    finished_at: int | None = None
-    clock: tuple[int, bool, int] | None = None
-    """Remaining ms, running, instant."""
     position_samples: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     telemetry_samples: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     looked_at: int = 0
     """When laps still waiting for late values were last looked after."""
-    last_at: int = 0
-    """Latest instant of a message."""
-    changed_at: dict[str, int] = field(default_factory=dict)
-    """Instant of the last change of each part, by `what/key`."""
-    rejected: dict[str, int] = field(default_factory=dict)
     heard: list[str] = field(default_factory=list)
     """Topics told so far that have a state: not samples of a moment."""
     gaps: list[Gap] = field(default_factory=list)
@@ -101,8 +80,11 @@ class Data(Struct):
     """How long after their own instant changes of status are told, ms."""
 
 
-class SessionState:
-    """The state machine of one session. Never raises on what a feed sends: what it cannot use is counted."""
+class SessionState(Machine[Data]):
+    """The state machine of one session of F1."""
+
+    _kept = Data
+    _ignored = KNOWN_TOPICS
 
     def __init__(self, session: str, feed: str = "f1") -> None:
         self.data = Data(session=session, feed=feed)
@@ -136,16 +118,6 @@ class SessionState:
     # -- what others use -------------------------------------------------------------------
 
     @property
-    def session(self) -> str:
-        """The session's key: F1's own once a SessionInfo has come."""
-        return self.data.session
-
-    @property
-    def rejected(self) -> Counter[str]:
-        """Messages that could not be used, by reason."""
-        return Counter(self.data.rejected)
-
-    @property
     def racing_numbers(self) -> list[str]:
         """Of every car."""
         return list(self.data.cars)
@@ -167,19 +139,10 @@ class SessionState:
         if message.topic != FEED_GAP:
             self._snapshot_after_gap(message)
         data.last_at = max(data.last_at, message.at)
-        handler = self._handlers.get(message.topic)
-        if handler is not None and message.topic not in data.heard and message.topic not in _NOT_IN_SNAPSHOTS:
-            data.heard.append(message.topic)
-        if handler is None:
-            if message.topic not in KNOWN_TOPICS:
-                self._reject("unknown-topic")
-        elif not isinstance(message.data, dict):
-            self._reject(f"bad-{message.topic}")
-        else:
-            try:
-                handler(message.data, message)
-            except (TypeError, ValueError, KeyError, IndexError, AttributeError):
-                self._reject(f"bad-{message.topic}")
+        topic = message.topic
+        if topic not in data.heard and topic in self._handlers and topic not in _NOT_IN_SNAPSHOTS:
+            data.heard.append(topic)
+        self._handle(message)
         self._settle_late(message.at)
         return self._stamp(message.at)
 
@@ -190,35 +153,7 @@ class SessionState:
         self._settle_all()
         return self._stamp(self.data.last_at)
 
-    def dump(self) -> bytes:
-        """The whole state, for a checkpoint."""
-        return msgspec.msgpack.encode(self.data)
-
-    @classmethod
-    def load(cls, dumped: bytes) -> SessionState:
-        """A state from what `dump` gave. Raises msgspec.DecodeError or ValidationError on anything else."""
-        state = cls.__new__(cls)
-        state.data = msgspec.msgpack.decode(dumped, type=Data)
-        state._begin()
-        return state
-
-    def changed_at(self, what: Change) -> int:
-        """Instant of the last change of a part, ms."""
-        return self.data.changed_at.get(f"{what.what}/{what.key}", self.data.last_at)
-
     # -- shared by the topics --------------------------------------------------------------
-
-    def _reject(self, reason: str) -> None:
-        self.data.rejected[reason] = self.data.rejected.get(reason, 0) + 1
-
-    def _note(self, what: str, key: str | int = "") -> None:
-        self._changes.add(Change(what, key))
-
-    def _stamp(self, at: int) -> set[Change]:
-        for what, key in self._changes:
-            name = f"{what}/{key}"
-            self.data.changed_at[name] = max(at, self.data.changed_at.get(name, at))
-        return self._changes
 
     def _merge(self, topic: str, payload: dict[str, Any], message: Message) -> dict[str, Any]:
         """Merges into the topic and returns what changed: the delta, or of a snapshot what differs."""
