@@ -30,7 +30,9 @@ USED_FROM: Final = 0.9
 PROPOSED_FROM: Final = 0.6
 MOST_BYTES: Final = 100_000
 """Of a stored description."""
-_Key = Annotated[str, Meta(min_length=1, max_length=120)]
+LONGEST_KEY: Final = 120
+MOST_FIELDS: Final = 64
+_Key = Annotated[str, Meta(min_length=1, max_length=LONGEST_KEY)]
 _Text = Annotated[str, Meta(max_length=300)]
 
 
@@ -60,14 +62,14 @@ class Description(Struct, frozen=True, forbid_unknown_fields=True, rename="camel
     kind: Kind
     key: _Key
     """The field that says which row it is."""
-    fields: Annotated[list[Field], Meta(max_length=64)]
+    fields: Annotated[list[Field], Meta(max_length=MOST_FIELDS)]
     rows: Annotated[list[_Key], Meta(max_length=8)] = []
     """JSON: the path from a frame to its rows, a list or an object of them, or one; `*` is every value."""
     separator: Annotated[str, Meta(max_length=3)] = ""
     """Between the fields of a line, or between pairs."""
     assign: Annotated[str, Meta(max_length=3)] = ""
     """Between the key and the value of a pair."""
-    ignored: Annotated[list[_Key], Meta(max_length=64)] = []
+    ignored: Annotated[list[_Key], Meta(max_length=MOST_FIELDS)] = []
     """Fields that were there and have no role: others than these are news."""
     whole: bool = False
     """Whether every frame has all rows."""
