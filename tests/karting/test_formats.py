@@ -47,7 +47,7 @@ def test_a_confident_analysis_is_used_and_what_is_likely_waits():
 
 
 def test_a_description_that_tells_no_laps_for_sure_waits_for_a_human():
-    two = [frame for frame in feeds.delimited(laps=4) if frame.text.split(";")[1] in ("3", "7")]
+    two = [frame for frame in feeds.delimited(laps=3) if frame.text.split(";")[1] in ("3", "7")]
     analysis = stored(analyse(two))
     found = in_force(None, analysis)
     assert (found.standing, found.description) == ("proposed", None)
