@@ -18,8 +18,9 @@ from local.emulators import Emulator
 from pitwall.api.app import create_app
 from pitwall.documents import paths
 from pitwall.documents.base import SCHEMA_VERSION, Document
+from pitwall.documents.circuits import CircuitDocument
 from pitwall.documents.drivers import Lap, LapDocument
-from pitwall.documents.history import CircuitDocument, LayoutDocument
+from pitwall.documents.history import LayoutDocument
 from pitwall.documents.schedule import EventDocument, ScheduledSession
 from pitwall.documents.session import SessionDocument
 from pitwall.history.aggregates import count

@@ -23,24 +23,41 @@ ADDRESSES = {"lap": "8", "racingNumber": "44", "driverId": "44", "year": "2025",
 IN, UNKNOWN, REFUSED = "in", "unauthenticated", "forbidden"
 
 ANYBODY = dict.fromkeys(
-    ("anonymous", "account", "viewer", "admin", "expired", "wrong audience", "no token", "key", "revoked key"), IN
+    (
+        "anonymous",
+        "account",
+        "viewer",
+        "service",
+        "admin",
+        "expired",
+        "wrong audience",
+        "no token",
+        "key",
+        "revoked key",
+    ),
+    IN,
 )
 MAY: dict[Access, dict[str, str]] = {
     Access.PUBLIC: ANYBODY,
     Access.SESSIONS: {**ANYBODY, "revoked key": UNKNOWN},
     Access.ASKER: {
-        **dict.fromkeys(("account", "viewer", "admin", "key"), IN),
+        **dict.fromkeys(("account", "viewer", "service", "admin", "key"), IN),
         **dict.fromkeys(("anonymous", "expired", "wrong audience", "no token", "revoked key"), UNKNOWN),
     },
     Access.USER: {
-        **dict.fromkeys(("account", "viewer", "admin"), IN),
+        **dict.fromkeys(("account", "viewer", "service", "admin"), IN),
         **dict.fromkeys(("anonymous", "expired", "wrong audience", "no token", "revoked key"), UNKNOWN),
         "key": REFUSED,
+    },
+    Access.TRACKS: {
+        **dict.fromkeys(("service", "admin"), IN),
+        **dict.fromkeys(("anonymous", "expired", "wrong audience", "no token", "revoked key"), UNKNOWN),
+        **dict.fromkeys(("account", "viewer", "key"), REFUSED),
     },
     Access.ADMIN: {
         "admin": IN,
         **dict.fromkeys(("anonymous", "expired", "wrong audience", "no token", "revoked key"), UNKNOWN),
-        **dict.fromkeys(("account", "viewer", "key"), REFUSED),
+        **dict.fromkeys(("account", "viewer", "service", "key"), REFUSED),
     },
 }
 """What becomes of whom, by who may."""
@@ -49,7 +66,7 @@ MAY_WHERE_CLOSED: dict[Access, dict[str, str]] = {
     **MAY,
     Access.ASKER: {**MAY[Access.ASKER], "account": REFUSED},
     Access.SESSIONS: {
-        **dict.fromkeys(("viewer", "admin", "key"), IN),
+        **dict.fromkeys(("viewer", "service", "admin", "key"), IN),
         **dict.fromkeys(("anonymous", "expired", "wrong audience", "no token", "revoked key"), UNKNOWN),
         "account": REFUSED,
     },
@@ -70,6 +87,7 @@ def callers(
         "anonymous": {},
         "account": bearer(accounts.token()),
         "viewer": bearer(accounts.token("viewer")),
+        "service": bearer(accounts.token("service")),
         "admin": bearer(admin),
         "expired": bearer(expired(admin)),
         "wrong audience": bearer(Accounts(auth_emulator, f"{project}-other").token("admin")),

@@ -13,7 +13,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from local.web import FrozenWeb
-from pitwall.documents.history import CircuitDocument
+from pitwall.documents.circuits import CircuitDocument
 from pitwall.history import circuits
 from pitwall.history.circuit_maps import CircuitMap, CircuitMaps
 from pitwall.history.jolpica import Circuit, Jolpica, Location

@@ -31,6 +31,7 @@ class Access(Enum):
     SESSIONS = "anybody; where `PITWALL_PUBLIC` is `off`, an account with a role or an API key"
     ASKER = "an account or an API key; where `PITWALL_PUBLIC` is `off`, the account needs a role"
     USER = "an account, for itself"
+    TRACKS = "an account with the role `service` or `admin`"
     ADMIN = "an account with the role `admin`"
 
 
@@ -180,6 +181,8 @@ class _Gate:
         signed_in = self._signed_in(fresh=access is Access.ADMIN or request.method not in ("GET", "HEAD"))
         if access is Access.ADMIN and signed_in.role is not Role.ADMIN:
             raise Forbidden("This is for admins.")
+        if access is Access.TRACKS and signed_in.role not in (Role.SERVICE, Role.ADMIN):
+            raise Forbidden("This is for those who run a track: accounts with the role `service` or `admin`.")
         return signed_in._replace(key=asks.key)
 
     def _with_role(self, *, fresh: bool) -> Caller:

@@ -272,6 +272,7 @@ _REFUSED: Mapping[Access, tuple[type[errors.Problem], ...]] = {
     Access.SESSIONS: (errors.Unauthenticated, errors.Forbidden),
     Access.ASKER: (errors.Unauthenticated, errors.Forbidden),
     Access.USER: (errors.Unauthenticated, errors.Forbidden),
+    Access.TRACKS: (errors.Unauthenticated, errors.Forbidden),
     Access.ADMIN: (errors.Unauthenticated, errors.Forbidden),
 }
 _PROBLEM: Schema = {
