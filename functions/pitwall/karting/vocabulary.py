@@ -11,7 +11,7 @@ line come before the crossing they are of wherever the protocol has it so; the s
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, TypedDict
+from typing import Any, Final, Literal, Required, TypedDict
 
 from pitwall.message import Message
 
@@ -45,7 +45,13 @@ LAP_COUNT: Final = "KartLapCount"
 RACE_CONTROL: Final = "KartRaceControl"
 """What race control said (`RaceControl`)."""
 
-TOPICS: Final = frozenset({SESSION, GRID, LINES, CROSSING, PIT, FLAG, CLOCK, LAP_COUNT, RACE_CONTROL})
+CIRCUIT: Final = "KartCircuit"
+"""Which track it is, and what is known of it beside its feed (`Circuit`): first of all, and after every connect."""
+
+NOTICE: Final = "KartNotice"
+"""Something about the feed is no longer as it was, for a human (`Notice`). Nothing is read otherwise because of it."""
+
+TOPICS: Final = frozenset({SESSION, GRID, LINES, CROSSING, PIT, FLAG, CLOCK, LAP_COUNT, RACE_CONTROL, CIRCUIT, NOTICE})
 
 SessionType = Literal["Practice", "Qualifying", "Race"]
 Mark = Literal["personal", "overall"]
@@ -196,6 +202,43 @@ class RaceControl(TypedDict):
     """All messages that are shown now if it is a snapshot, else new ones; oldest first."""
 
     Messages: list[Said]
+
+
+class Endurance(TypedDict, total=False):
+    """The rules of an endurance race, as far as the track has told them."""
+
+    Stops: int
+    """Each kart has to make."""
+    StopMs: int
+    """A stop lasts at least."""
+    StopCostMs: int
+    """A stop costs against driving on."""
+    StintMs: int
+    """A stint lasts at most."""
+    DriverMs: int
+    """One driver drives at most."""
+
+
+class Circuit(TypedDict, total=False):
+    """A track as its document in the database has it; what is not known is left out."""
+
+    Circuit: Required[str]
+    """Its id."""
+    Labels: dict[str, str]
+    """What the app shows in its columns `C1` to `C14`."""
+    Endurance: Endurance
+    Map: dict[str, str]
+    """Role by column of the feed (`c5`), as a human has set it; no role for one that is not used."""
+
+
+class Notice(TypedDict):
+    """As `detection.drift.Notice`, of its kinds and of `new-layout`: a column has another meaning than before."""
+
+    Kind: str
+    Key: str
+    """The field, or what could not be read; empty for the feed."""
+    Role: str
+    Message: str
 
 
 def message(topic: str, data: Any, at: int, snapshot: bool = False) -> Message:
