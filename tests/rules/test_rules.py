@@ -69,6 +69,7 @@ def table(watchers: frozenset[str]) -> dict[str, May]:
     """Who may do what, by path. watchers: who may read sessions, calendar and history."""
     watched, nobodys = May(get=watchers, list=watchers), May()
     only = frozenset
+    readers = May(get=only({SERVICE, ADMIN}), list=only({SERVICE, ADMIN}))
     return {
         "sessions/9845": watched,
         "sessions/9845/live/timing": watched,
@@ -77,6 +78,7 @@ def table(watchers: frozenset[str]) -> dict[str, May]:
         "sessions/9845/live/segments": watched,
         "sessions/9845/live/positions": watched,
         "sessions/9845/live/telemetry": watched,
+        "sessions/9845/live/endurance": watched,
         "sessions/9845/live/feed": watched,
         "sessions/9845/telemetry/44": watched,
         "sessions/9845/towers/7": watched,
@@ -98,6 +100,11 @@ def table(watchers: frozenset[str]) -> dict[str, May]:
         "seasons/2025/standings/drivers": watched,
         "circuits/interlagos": watched,
         "circuits/interlagos/layouts/2025": watched,
+        "circuits/ardenmoor-karting/live/timing": watched,
+        "circuits/ardenmoor-karting/log/1763733600000-live": watched,
+        "circuits/ardenmoor-karting/notices/field-gone-c5": watched,
+        "circuits/ardenmoor-karting/timing/format": readers,
+        "circuits/ardenmoor-karting/timing/analysis": readers,
         "drivers/hamilton": watched,
         "drivers/hamilton/seasons/2025": watched,
         "constructors/ferrari": watched,
@@ -110,6 +117,8 @@ def table(watchers: frozenset[str]) -> dict[str, May]:
         "rateLimits/c9f0f895fb98ab91": nobodys,
         "economy/current": nobodys,
         "telemetryRequests/9845": nobodys,
+        "circuitFeeds/started": nobodys,
+        "privacyRequests/c9f0f895fb98ab91": nobodys,
         "contributions/2025-21": nobodys,
         "backfills/2025": nobodys,
         # Nobody's, until the design and the rules name them:
