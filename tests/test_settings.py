@@ -102,6 +102,14 @@ def test_tokens_that_nobody_signed_are_not_believed_in_the_cloud():
         Settings.from_env({**emulated, "K_SERVICE": "api"})
 
 
+def test_private_addresses_are_no_kart_tracks_in_the_cloud():
+    local = {**EMULATED, "PITWALL_PRIVATE_HOSTS": "on"}
+    assert Settings.from_env(local).private_hosts
+    assert not Settings.from_env({**EMULATED, "K_SERVICE": "karts"}).private_hosts
+    with pytest.raises(SettingsError, match="PITWALL_PRIVATE_HOSTS"):
+        Settings.from_env({**local, "K_SERVICE": "karts"})
+
+
 def test_settings_survive_the_way_through_an_environment():
     made = Settings(
         speed=math.inf,

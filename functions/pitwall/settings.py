@@ -19,6 +19,11 @@ FIRESTORE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST, STORAGE_EMULATOR_HOST and FIREBAS
 | PITWALL_SILENCE_S | `35` | seconds without any message after which a live connection counts as dead |
 | PITWALL_CONNECT_S | `10` | seconds each step of connecting to a live feed may take |
 | PITWALL_BACKOFF_S | `60` | seconds between two attempts to connect, at most |
+| PITWALL_KART_STALE_S | `300` | seconds without anything after which a kart track is connected to anew |
+| PITWALL_KART_ATTEMPTS | `0`: no limit | attempts in a row after which a kart track is tried at the longest pause |
+| PITWALL_KART_POLL_S | `2` | seconds between two questions to a kart track that has to be asked |
+| PITWALL_RACEMONITOR_URL | `https://api.race-monitor.com` | server of Race Monitor |
+| PITWALL_PRIVATE_HOSTS | `off` | `on`: kart tracks may be at addresses that are not public; never on Cloud Run |
 | PITWALL_F1_URL | `https://livetiming.formula1.com` | server of F1's live feed and archive |
 | PITWALL_F1_TOKEN | empty: public topics only | F1TV token; a secret |
 | PITWALL_F1_TOKEN_SECRET | empty | Secret Manager version that holds it instead, read at every connection |
@@ -223,6 +228,11 @@ class Settings:
     silence_s: float = _variable("PITWALL_SILENCE_S", _seconds, 35.0)
     connect_s: float = _variable("PITWALL_CONNECT_S", _seconds, 10.0)
     backoff_s: float = _variable("PITWALL_BACKOFF_S", _seconds, 60.0)
+    kart_stale_s: float = _variable("PITWALL_KART_STALE_S", _seconds, 300.0)
+    kart_attempts: int = _variable("PITWALL_KART_ATTEMPTS", _count_or_none, 0)
+    kart_poll_s: float = _variable("PITWALL_KART_POLL_S", _seconds, 2.0)
+    racemonitor_url: str = _variable("PITWALL_RACEMONITOR_URL", _url, "https://api.race-monitor.com")
+    private_hosts: bool = _variable("PITWALL_PRIVATE_HOSTS", _switch, False)
     f1_url: str = _variable("PITWALL_F1_URL", _url, "https://livetiming.formula1.com")
     f1_token: str = _variable("PITWALL_F1_TOKEN", _text, "", secret=True)
     f1_token_secret: str = _variable("PITWALL_F1_TOKEN_SECRET", _secret_version, "")
@@ -294,6 +304,10 @@ class Settings:
             wrong.append("GOOGLE_CLOUD_PROJECT is not set, and no emulator is: which project is meant?")
         if env.get("K_SERVICE") and env.get(_AUTH_EMULATOR):
             wrong.append(f"{_AUTH_EMULATOR} is set on Cloud Run: whoever writes a token would be believed")
+        if env.get("K_SERVICE") and values.get("private_hosts"):
+            wrong.append(
+                "PITWALL_PRIVATE_HOSTS is on on Cloud Run: a circuit could name what only we may reach"
+            )
         if not wrong:
             settings = cls(**values)
             wrong = settings._contradictions()

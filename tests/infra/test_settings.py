@@ -8,6 +8,7 @@ from pitwall.settings import Settings, variables
 from tests.infra.hcl import local, text
 
 LEFT = {
+    "PITWALL_PRIVATE_HOSTS": "the functions do not start with it: it is for the local stack",
     "PITWALL_INSTANCE": "it names a process, and all instances of a function have the same environment",
     "PITWALL_F1_TOKEN": "a token in the environment stays as it was at the start; PITWALL_F1_TOKEN_SECRET is read anew",
 }

@@ -12,11 +12,11 @@ import httpx
 import pytest
 
 from pitwall.message import FeedStatus
+from pitwall.sources import backoff as backoff_module
+from pitwall.sources.backoff import LONGEST_ASKED_S, Backoff
 from pitwall.sources.instants import utc_ms
 from pitwall.sources.signalr import SignalRSource, open_f1
-from pitwall.sources.signalr import backoff as backoff_module
-from pitwall.sources.signalr.backoff import LONGEST_ASKED_S, Backoff
-from pitwall.sources.signalr.trouble import retry_after_s
+from pitwall.sources.trouble import retry_after_s
 from tests.sources.signalr.conftest import Certificate
 from tests.sources.signalr.reading import Reading, live_settings
 from tests.sources.signalr.scripted import OK, Answer, Peer, Server

@@ -15,12 +15,12 @@ from typing import Any, Final
 
 from pitwall.message import FeedStatus, Message
 from pitwall.settings import Settings
+from pitwall.sources.backoff import Backoff
 from pitwall.sources.openf1.client import Client, equal, since
 from pitwall.sources.openf1.rows import whole
 from pitwall.sources.openf1.session import Session
 from pitwall.sources.openf1.trouble import Closed, Trouble
 from pitwall.sources.record import topic_rank
-from pitwall.sources.signalr.backoff import Backoff
 from pitwall.sources.standing import Standing
 
 logger = logging.getLogger(__name__)

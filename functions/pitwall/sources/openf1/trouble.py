@@ -11,7 +11,7 @@ from typing import Final
 import httpx
 
 from pitwall.message import FeedState
-from pitwall.sources.signalr.trouble import retry_after_s
+from pitwall.sources.trouble import retry_after_s
 
 LOCKED: Final = (401, 403)
 

@@ -28,7 +28,8 @@ from pitwall.sources.literals import loads
 from pitwall.sources.record import Reject
 from pitwall.sources.signalr.login import Token
 from pitwall.sources.signalr.records import LONGEST, SEPARATOR, Records, RecordTooLong
-from pitwall.sources.signalr.trouble import LoginRefused, Trouble, closed, refused_status, timed_out, unreachable
+from pitwall.sources.signalr.trouble import LoginRefused, closed, refused_status, timed_out, unreachable
+from pitwall.sources.trouble import Trouble
 
 INVOCATION: Final = 1
 COMPLETION: Final = 3

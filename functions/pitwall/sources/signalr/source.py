@@ -16,17 +16,18 @@ from typing import Any, Final
 from pitwall.message import FeedStatus, Message, feed_gap
 from pitwall.secret import SecretError, read_secret
 from pitwall.settings import Settings
+from pitwall.sources.backoff import Backoff
 from pitwall.sources.dating import Instants
 from pitwall.sources.record import Record, plain_topic, session_key, snapshot_records, topic_rank
-from pitwall.sources.signalr.backoff import Backoff
 from pitwall.sources.signalr.connection import INVOCATION, Connection, Frame
 from pitwall.sources.signalr.gated import GatedTopics
 from pitwall.sources.signalr.login import NO_TOKEN, PUBLIC_ONLY, BadToken, Login, Token, read_token
 from pitwall.sources.signalr.snapshot import snapshot_instant
 from pitwall.sources.signalr.topics import GATED, GATED_NAMES, PUBLIC
-from pitwall.sources.signalr.trouble import DENIED, LoginRefused, Trouble
+from pitwall.sources.signalr.trouble import DENIED, LoginRefused
 from pitwall.sources.signalr_frames import frame_records
 from pitwall.sources.standing import Standing
+from pitwall.sources.trouble import Trouble
 from pitwall.sources.z import BadPayload, payload
 
 logger = logging.getLogger(__name__)

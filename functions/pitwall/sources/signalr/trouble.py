@@ -7,36 +7,15 @@ from __future__ import annotations
 
 import socket
 import ssl
-import time
-from collections.abc import Iterator, Mapping
-from email.utils import parsedate_to_datetime
+from collections.abc import Mapping
 from typing import Final
 
 import httpx
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, PayloadTooBig
 
-from pitwall.message import FeedState
+from pitwall.sources.trouble import Trouble, causes, retry_after_s
 
 DENIED: Final = (401, 403)
-
-
-class Trouble(Exception):
-    """A connection came to nothing or to its end.
-
-    detail: why, in plain words.
-    status: what the server answered in HTTP, 0 if that was not it.
-    asked_s: seconds the server asked to wait, None if it did not.
-    state: what the feed's state is called, None where it is just being connected again.
-    """
-
-    def __init__(
-        self, detail: str, *, status: int = 0, asked_s: float | None = None, state: FeedState | None = None
-    ) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.status = status
-        self.asked_s = asked_s
-        self.state = state
 
 
 class LoginRefused(Trouble):
@@ -63,25 +42,12 @@ def refused_status(status: int, headers: Mapping[str, str], host: str, *, with_t
     return Trouble(f"F1's server answers {status}, which is not the live feed ({host})", status=status)
 
 
-def retry_after_s(text: str | None) -> float | None:
-    """Seconds of a `Retry-After` header, a count or a date; None for none that can be read."""
-    if text is None:
-        return None
-    text = text.strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:12])
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except (ValueError, OverflowError, TypeError):
-        return None
-
-
 def unreachable(error: Exception, host: str, step: str, limit_s: float, *, with_token: bool) -> Trouble:
     """What an error of httpx, websockets or a socket means. step: what was being done, `negotiating`."""
     if isinstance(error, InvalidStatus):
         headers = httpx.Headers(list(error.response.headers.raw_items()))
         return refused_status(error.response.status_code, headers, host, with_token=with_token)
-    for cause in _causes(error):
+    for cause in causes(error):
         if isinstance(cause, socket.gaierror):
             return Trouble(f"the name {host} cannot be found")
         if isinstance(cause, ssl.SSLError):
@@ -91,7 +57,7 @@ def unreachable(error: Exception, host: str, step: str, limit_s: float, *, with_
             return timed_out(step, limit_s)
     if isinstance(error, ConnectionClosed):
         return closed(error)
-    if any(isinstance(cause, ConnectionRefusedError) for cause in _causes(error)):
+    if any(isinstance(cause, ConnectionRefusedError) for cause in causes(error)):
         return Trouble(f"{host} takes no connections")
     if isinstance(error, InvalidHandshake | httpx.ProtocolError):
         return Trouble(f"F1's server broke off or does not speak the protocol ({step})")
@@ -112,13 +78,3 @@ def closed(error: ConnectionClosed) -> Trouble:
     if error.sent is not None:
         return Trouble("F1's server sent what is no WebSocket message")
     return Trouble("the connection broke")
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what it came of, innermost last."""
-    seen: set[int] = set()
-    following: BaseException | None = error
-    while following is not None and id(following) not in seen:
-        seen.add(id(following))
-        yield following
-        following = following.__cause__ or following.__context__
