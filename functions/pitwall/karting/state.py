@@ -374,9 +374,10 @@ class KartState(Machine[Data]):
         if name is None:
             return
         before = next((stint.driver for stint in reversed(kart.stints) if stint.driver is not None), name)
-        if name != before:
+        if name != (kart.driver_changes[-1].name if kart.driver_changes else before):
             kart.driver_changes.append(DriverChange(at, kart.count + 1, name))
-        kart.stints[-1].driver = name
+        if not kart.in_pit or kart.stints[-1].driver is None:  # who is named in the pits drives the next stint
+            kart.stints[-1].driver = name
 
     # -- the pits --------------------------------------------------------------------------
 
