@@ -119,7 +119,7 @@ def _write(stack: Stack, auth: str, wanted: str) -> None:
 def _routes(document: dict[str, Any]) -> dict[str, list[str]]:
     """Every route that has data, and the content types of its success."""
     return {
-        openapi.name(method.upper(), path): [
+        f"{method.upper()} {path}": [
             content_type
             for status, response in operation["responses"].items()
             if status.startswith("2")

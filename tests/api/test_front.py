@@ -173,6 +173,13 @@ def test_a_browser_and_a_program_are_each_given_their_own(ask: Asked):
     assert ask.by_flask == 2
 
 
+def test_who_asks_by_the_alias_is_led_on_by_it(ask: Asked):
+    for _ in range(2):
+        for prefix in ("/api", "/api/v1"):
+            assert ask(f"{prefix}/sessions/current").headers["Content-Location"] == f"{prefix}/sessions/9845"
+    assert ask.by_flask == 2
+
+
 def test_what_depends_on_another_header_is_not_given_out_again(ask: Asked):
     @ask.app.after_request
     def in_a_language(response: Response) -> Response:

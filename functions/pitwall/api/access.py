@@ -82,6 +82,11 @@ TABLE: dict[str, Access] = {
     "GET /api/circuits": Access.SESSIONS,
     "GET /api/circuits/{circuitId}": Access.SESSIONS,
     "GET /api/circuits/{circuitId}/layouts/{year}": Access.SESSIONS,
+    "POST /api/circuits/{circuitId}/analyze-format": Access.TRACKS,
+    "GET /api/circuits/{circuitId}/analysis": Access.SESSIONS,
+    "GET /api/circuits/{circuitId}/format": Access.SESSIONS,
+    "PUT /api/circuits/{circuitId}/format": Access.TRACKS,
+    "DELETE /api/circuits/{circuitId}/format": Access.TRACKS,
     "GET /api/standings/drivers": Access.SESSIONS,
     "GET /api/standings/constructors": Access.SESSIONS,
     "GET /api/jobs/{id}": Access.SESSIONS,
@@ -113,7 +118,7 @@ _BY_SHAPE = {re.sub(r"{\w+}", "{}", route): access for route, access in TABLE.it
 
 def shape(method: str, rule: str) -> str:
     """A route as the table is looked up: `GET /api/sessions/{}`."""
-    return f"{method} " + re.sub(r"<[^>]+>", "{}", re.sub(r"^/api/v1(?=/|$)", "/api", rule))
+    return f"{method} " + re.sub(r"<[^>]+>", "{}", rule)
 
 
 def of(method: str, rule: str) -> Access:

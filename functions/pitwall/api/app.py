@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from functools import cache
 from threading import Lock
-from typing import TYPE_CHECKING
 
 from flask import Flask, Request, Response, current_app, g, request
 from flask_cors import CORS
@@ -17,6 +16,7 @@ from werkzeug.wrappers import Response as WsgiResponse
 
 from pitwall.api import (
     access,
+    alias,
     caching,
     car_telemetry,
     docs_pages,
@@ -42,6 +42,7 @@ from pitwall.api import (
 from pitwall.api.analytics import routes as analytics
 from pitwall.api.firebase import Firebase
 from pitwall.api.front import Front
+from pitwall.api.circuits import formats
 from pitwall.api.history import circuits, constructors, races, standings
 from pitwall.api.history import drivers as careers
 from pitwall.api.hot import Hot, Seconds
@@ -52,19 +53,10 @@ from pitwall.pipeline.invocation import configured
 from pitwall.pipeline.log import follow
 from pitwall.settings import Settings
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-PREFIXES = {"api": "/api", "v1": "/api/v1"}
-"""Where the routes are: `/api/v1` is an alias of `/api`."""
-ALIAS = "/f1/"
-"""Begins of the paths that are served as if `/api` stood before them."""
-
 TIMING = (sessions, laps, drivers, live, car_telemetry, series, stints, analytics)
 HISTORY = (seasons, races, telemetry, standings, careers, constructors, circuits)
-RESOURCES = (*TIMING, *HISTORY, jobs, users, keys, status, docs_pages)
+KARTS = (formats,)
+RESOURCES = (*TIMING, *HISTORY, *KARTS, jobs, users, keys, status, docs_pages)
 TIMEOUT_S = 4.0
 """Seconds one read of Firestore may take."""
 
@@ -84,9 +76,8 @@ def create_app(settings: Settings, clock: live.Clock = live.wall_clock, seconds:
     app.config[caching.HOT] = Hot(seconds)
     app.config[car_telemetry.MOST] = settings.telemetry_cars
     app.config[jobs.QUEUE] = Queue(settings)
-    for name, prefix in PREFIXES.items():
-        for resource in RESOURCES:
-            app.register_blueprint(resource.routes, url_prefix=prefix, name=f"{name}-{resource.routes.name}")
+    for resource in RESOURCES:
+        app.register_blueprint(resource.routes, url_prefix=alias.PREFIX)
     app.register_blueprint(health.routes, url_prefix="/health")
     app.config[status.REVISION] = settings.revision
     errors.register(app)
@@ -95,7 +86,7 @@ def create_app(settings: Settings, clock: live.Clock = live.wall_clock, seconds:
         CORS(
             app,
             origins=origins,
-            methods=["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"],
+            methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
             allow_headers=["Content-Type", "If-None-Match", *access.CREDENTIALS],
             expose_headers=["ETag", "Content-Location", "Link", "RateLimit", "RateLimit-Policy", "Retry-After"],
             send_wildcard=True,
@@ -106,26 +97,13 @@ def create_app(settings: Settings, clock: live.Clock = live.wall_clock, seconds:
     _follow_requests(app, settings)
     limited = limits.enforce(app, settings)
     access.enforce(app, settings, seconds)
-    outer: WSGIApplication = app.wsgi_app
+    outer = alias.aliased(app.wsgi_app)
     if settings.public and not settings.app_check:
         outer = Front(outer, limited, settings.project, seconds)
-    outer = _aliased(outer)
     if settings.proxies:
         outer = ProxyFix(outer, x_for=settings.proxies, x_proto=0, x_host=0, x_port=0, x_prefix=0)
     setattr(app, "wsgi_app", outer)  # noqa: B010 - mypy allows no assignment to a method
     return app
-
-
-def _aliased(inside: WSGIApplication) -> WSGIApplication:
-    """The same, with `/f1/...` as `/api/f1/...`."""
-
-    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        path = environ.get("PATH_INFO", "")
-        if path.startswith(ALIAS):
-            environ["PATH_INFO"] = f"/api{path}"
-        return inside(environ, start_response)
-
-    return application
 
 
 def _follow_requests(app: Flask, settings: Settings) -> None:
@@ -152,7 +130,7 @@ def _follow_requests(app: Flask, settings: Settings) -> None:
     def end(response: Response) -> Response:
         if "Cache-Control" not in response.headers:
             response.cache_control.no_store = True
-        route = request.url_rule.rule if request.url_rule else "none"
+        route = alias.as_asked(request.url_rule.rule) if request.url_rule else "none"
         took = time.perf_counter() - g.began
         request_log.answered(request.method, route, response.status_code, took, reads=g.reads.count)
         return response

@@ -22,6 +22,7 @@ from werkzeug.datastructures import Accept
 from werkzeug.exceptions import PreconditionFailed
 from werkzeug.http import parse_accept_header
 
+from pitwall.api import alias
 from pitwall.api.errors import NoSession, NotFound
 from pitwall.api.hot import Hot
 from pitwall.api.reads import Stored
@@ -116,7 +117,8 @@ class Answer:
         if gzipped:
             of_the_body.append(("Content-Encoding", "gzip"))
         if good_until is not None and request.url_rule is not None:
-            request.environ[REPEATABLE] = Repeatable(good_until, request.url_rule.rule, tag, body, of_the_body)
+            route = alias.as_asked(request.url_rule.rule)
+            request.environ[REPEATABLE] = Repeatable(good_until, route, tag, body, of_the_body)
         response = Response(headers=[*self._headers, ("ETag", tag), *of_the_body])
         conditions = [request.environ[condition] for condition in _CONDITIONS if condition in request.environ]
         if conditions == [tag] and "HTTP_IF_NONE_MATCH" in request.environ:
@@ -159,7 +161,7 @@ def kept(view: Callable[..., Answer]) -> Callable[..., Response]:
                 return Absence(problem)
 
         hot: Hot[Answer | Absence] = current_app.config[HOT]
-        asked = (request.endpoint, *path.values(), request.query_string)
+        asked = (alias.prefix(), request.endpoint, *path.values(), request.query_string)
         made, good_until = hot.get(asked, make)
         if isinstance(made, Absence):
             raise made.problem.with_traceback(None)

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import orjson
-from flask import Blueprint, Flask, Response, current_app, request
+from flask import Blueprint, Flask, Response, current_app
 
-from pitwall.api import caching, description, parameters
+from pitwall.api import alias, caching, description, parameters
 from pitwall.api.caching import Answer, Bytes
 from pitwall.api.description import JSON, Parameter, Placeholder, described
 from pitwall.api.errors import NotFound
@@ -82,7 +82,7 @@ def register(app: Flask, settings: Settings) -> None:
 @described("This document", answers={"type": "object", "required": ["openapi", "info", "paths"]})
 def document() -> Response:
     """OpenAPI 3.1, generated from the code that serves."""
-    body = current_app.config[DOCUMENT](request.path.removesuffix("/openapi.json"))
+    body = current_app.config[DOCUMENT](alias.prefix())
     return _answer(body, JSON, SAFE)
 
 
@@ -110,7 +110,7 @@ def file(asset: str) -> Response:
 
 
 def _page(*scripts: str, style: str = "") -> Response:
-    prefix = request.path.rpartition("/")[0] + "/docs/"
+    prefix = alias.prefix() + "/docs/"
     styles = f'<link rel="stylesheet" href="{prefix}{style}">\n' if style else ""
     loaded = "".join(f'<script src="{prefix}{script}"></script>\n' for script in scripts)
     text = (

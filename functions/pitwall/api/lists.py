@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from flask import Response, request
 
-from pitwall.api import caching, pages, parameters, table
+from pitwall.api import alias, caching, pages, parameters, table
 from pitwall.api.caching import Answer
 from pitwall.api.description import JSON, ListOf, described
 from pitwall.api.errors import BadRequest, NotFound, Problem
@@ -153,4 +153,4 @@ def _seen(shape: Shape, given: Mapping[str, Any]) -> dict[str, Any] | None:
 def _link(following: str) -> str:
     """The header that leads to the next page (RFC 8288), as CSV has no other place for it."""
     query = {name: given for name, given in request.args.items() if name != "offset"} | {"cursor": following}
-    return f'<{request.path}?{urlencode(query)}>; rel="next"'
+    return f'<{alias.as_asked(request.path)}?{urlencode(query)}>; rel="next"'

@@ -83,14 +83,15 @@ _SECURITY: dict[str, Schema] = {
 
 
 def document(app: Flask, settings: Settings, prefix: str) -> Schema:
-    """The OpenAPI document of the routes of `app` under `prefix`, `/api` or `/api/v1`, and of those beside both."""
-    routes = sorted(_shown(app, prefix), key=lambda route: (_path(route), route.method))
+    """The OpenAPI document of the routes of `app`, those under `/api` as they are under `prefix`."""
+    routes = sorted(description.routes(app), key=lambda route: (_path(route), route.method))
     types = _Types(route.description for route in routes)
     responses: dict[str, Schema] = {}
     paths: dict[str, Schema] = {}
     for route in routes:
         operation = _operation(route, settings, types, responses)
-        paths.setdefault(_path(route), {})[route.method.lower()] = operation
+        path = re.sub(r"^/api(?=/)", prefix, _path(route))
+        paths.setdefault(path, {})[route.method.lower()] = operation
     return {
         "openapi": "3.1.0",
         "info": {"title": "PitWall", "version": VERSION, "description": _TEXT},
@@ -106,27 +107,13 @@ def document(app: Flask, settings: Settings, prefix: str) -> Schema:
     }
 
 
-def name(method: str, path: str) -> str:
-    """What a route is called in the examples, without the prefix's version: `GET /api/sessions/{id}`."""
-    return f"{method} " + re.sub(r"^/api/v1(?=/|$)", "/api", path)
-
-
-def _shown(app: Flask, prefix: str) -> Iterable[Route]:
-    longer = "/api/v1"
-    for route in description.routes(app):
-        rule = route.rule.rule
-        within = longer if rule.startswith(longer + "/") else "/api" if rule.startswith("/api/") else ""
-        if within in (prefix, ""):
-            yield route
-
-
 def _path(route: Route) -> str:
     return re.sub(r"<(\w+)>", lambda variable: "{" + PATH[variable[1]].name + "}", route.rule.rule)
 
 
 def _tag(route: Route) -> str:
     endpoint: str = route.rule.endpoint
-    return endpoint.partition(".")[0].rpartition("-")[2]
+    return endpoint.partition(".")[0]
 
 
 def _operation(route: Route, settings: Settings, types: _Types, responses: dict[str, Schema]) -> Schema:
@@ -150,7 +137,7 @@ def _operation(route: Route, settings: Settings, types: _Types, responses: dict[
 
 def _operation_id(method: str, path: str) -> str:
     """`GET /api/sessions/{id}/laps` as `getSessionsByIdLaps`, as client generators name it."""
-    parts = re.sub(r"\{(\w)", lambda variable: "By-" + variable[1].upper(), re.sub(r"^/api(/v1)?/", "/", path))
+    parts = re.sub(r"\{(\w)", lambda variable: "By-" + variable[1].upper(), re.sub(r"^/api/", "/", path))
     words = re.findall(r"\w+", parts.replace(".", "-").replace("_", "-"))
     return method.lower() + "".join(word[0].upper() + word[1:] for word in words)
 
@@ -184,7 +171,7 @@ def _parameter(where: str, name: str, parameter: Parameter) -> Schema:
 
 
 def _taken(told: Description, types: _Types) -> Schema:
-    return {"required": True, "content": {JSON: {"schema": types.reference(told.takes)}}}
+    return {"required": not told.optional, "content": {JSON: {"schema": types.reference(told.takes)}}}
 
 
 def _successes(route: Route, types: _Types) -> dict[str, Schema]:
@@ -204,7 +191,7 @@ def _successes(route: Route, types: _Types) -> dict[str, Schema]:
 
 def _content(route: Route, types: _Types) -> Schema:
     told = route.description
-    examples = _examples().get(name(route.method, _path(route)), {})
+    examples = _examples().get(f"{route.method} {_path(route)}", {})
     return {
         content_type: {
             "schema": types.schema(told.answers) if content_type == JSON else _NOT_JSON.get(content_type, _TEXT_SCHEMA),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from flask import Blueprint, url_for
+from flask import Blueprint
 from msgspec import Meta
 
-from pitwall.api import caching, lists, parameters, reads
+from pitwall.api import alias, caching, lists, parameters, reads
 from pitwall.api.caching import Answer
 from pitwall.api.description import Parameter, described, given
 from pitwall.api.errors import BadRequest, NoSession, NotFound
@@ -97,7 +97,7 @@ def current() -> Answer:
     if session is None:
         wanted = f" of the series {series!r}" if series else ""
         raise NoSession(f"There is no session{wanted} yet.")
-    location = url_for(".session", key=session.id)
+    location = alias.address(".session", key=session.id)
     return lists.answer_one(
         _body(session),
         session,

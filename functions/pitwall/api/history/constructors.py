@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from flask import Blueprint, url_for
+from flask import Blueprint
 from msgspec import Meta
 
-from pitwall.api import caching, description, lists, parameters
+from pitwall.api import alias, caching, description, lists, parameters
 from pitwall.api.caching import Answer
 from pitwall.api.description import Placeholder, described
 from pitwall.api.errors import NotFound
@@ -57,7 +57,7 @@ def listed() -> Answer:
 def constructor(constructor_id: str) -> Answer:
     """What it is called, and what it counted up. Reads a document."""
     found = existing(constructor_id)
-    return careers.one(found, CONSTRUCTOR, url_for(".constructor", constructor_id=found.id))
+    return careers.one(found, CONSTRUCTOR, alias.address(".constructor", constructor_id=found.id))
 
 
 @routes.get("/constructors/<constructor_id>/stats")
@@ -71,7 +71,7 @@ def constructor(constructor_id: str) -> Answer:
 def statistics(constructor_id: str) -> Answer:
     """Reads the constructor, and a document a season."""
     found = existing(constructor_id)
-    location = url_for(".statistics", constructor_id=found.id)
+    location = alias.address(".statistics", constructor_id=found.id)
     return careers.counted(found, paths.constructor_seasons(found.id), "constructor", STATISTICS, location)
 
 

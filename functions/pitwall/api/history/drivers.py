@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from flask import Blueprint, url_for
+from flask import Blueprint
 from msgspec import Meta
 
-from pitwall.api import caching, description, lists, parameters, reads
+from pitwall.api import alias, caching, description, lists, parameters, reads
 from pitwall.api.caching import Answer
 from pitwall.api.description import Placeholder, described
 from pitwall.api.errors import Ambiguous, NotFound
@@ -69,7 +69,7 @@ def driver(who: str) -> Answer:
     Reads a document; to find a code or name one or two more, and one for each who has it.
     """
     found = existing(who)
-    return careers.one(found, PROFILE, url_for(".driver", who=found.id))
+    return careers.one(found, PROFILE, alias.address(".driver", who=found.id))
 
 
 @routes.get("/drivers/<who>/stats")
@@ -86,7 +86,7 @@ def statistics(who: str) -> Answer:
     Reads what the driver reads, and a document a season.
     """
     found = existing(who)
-    location = url_for(".statistics", who=found.id)
+    location = alias.address(".statistics", who=found.id)
     return careers.counted(found, paths.driver_seasons(found.id), "driver", STATISTICS, location)
 
 
