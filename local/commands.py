@@ -23,7 +23,7 @@ from local.stack import Ports, Stack
 from pitwall.documents.paths import kind_of
 from pitwall.pipeline.poller import check_source
 from pitwall.settings import LOCAL_PROJECT, SettingsError
-from pitwall.sources.recording import open_recording
+from pitwall.sources.recording import F1, open_recording
 
 if TYPE_CHECKING:
     from local.live import LiveFeed
@@ -113,15 +113,17 @@ def simulated(seed: int) -> Path:
 
 def run(options: argparse.Namespace) -> int:
     """`run`: plays a race as the live feed, shows the tower, prints what was stored; stays up on a terminal."""
-    from local.tower import LiveTower, PlainTower, listening  # only `run` draws
+    from local.tower import LiveTower, PlainTower, listening_to_feed  # only `run` draws
 
     path = options.recording or simulated(options.seed)
-    session = open_recording(path).session
+    source = open_recording(path)
     on_terminal = sys.stdout.isatty()
-    live = options.speed != float("inf")
+    live = options.speed != float("inf") and source.feed == F1
     tower = LiveTower(options.speed) if on_terminal else PlainTower()
     _print("starting the local stack ...")
-    if not live:
+    if source.feed != F1:
+        _print("A kart track's board is dated by when it comes: the poller reads the recording itself.")
+    elif not live:
         _print("A live feed has a clock: at full speed the poller reads the recording itself.")
 
     def announce(stack: Stack) -> None:
@@ -131,7 +133,7 @@ def run(options: argparse.Namespace) -> int:
             _print(f"live feed     {stack.settings.f1_url}/signalrcore")
         _print(f"playing       {path.name} at {_speed_text(options.speed)}")
         showing.enter_context(tower)
-        showing.enter_context(listening(stack.project, session, tower.on_change))
+        showing.enter_context(listening_to_feed(stack.project, source.feed, tower.on_change))
 
     def stay(stack: Stack, result: dict[str, Any]) -> None:
         showing.close()
@@ -181,8 +183,12 @@ def _curl(stack: Stack, *, try_them: bool) -> None:
 
 def up(options: argparse.Namespace) -> int:
     """`up`: the stack, until Ctrl-C."""
+    feed_id = {}
     if options.source:
         check_source(options.source)
+        kind, _, path = options.source.partition(":")
+        if kind == "recording":
+            feed_id = {"PITWALL_FEED": open_recording(path).feed}
     ports = Ports(api=options.api_port, firestore=options.firestore_port)
     with ExitStack() as using:
         feed = _live_feed(options, using) if options.hub else None
@@ -194,7 +200,7 @@ def up(options: argparse.Namespace) -> int:
                 source=options.source if feed is None else feed.source,
                 speed=options.speed,
                 archive=archive,
-                env={"PITWALL_CORS_ORIGINS": "*", **accounts, **({} if feed is None else feed.env)},
+                env={"PITWALL_CORS_ORIGINS": "*", **feed_id, **accounts, **({} if feed is None else feed.env)},
                 ports=ports,
             )
         )
@@ -235,7 +241,8 @@ def _accounts(port: int, using: ExitStack) -> dict[str, str]:
 def _live_feed(options: argparse.Namespace, using: ExitStack) -> LiveFeed:
     from local.live import LiveFeed  # only where something is played live
 
-    open_recording(options.hub)
+    if open_recording(options.hub).feed != F1:
+        raise SettingsError("--hub plays F1's feed; `python -m local.karts` plays a kart track's")
     if options.speed == float("inf"):
         raise SettingsError("a live feed has a clock: --hub needs a --speed that is a number")
     return using.enter_context(LiveFeed(options.hub, options.speed))

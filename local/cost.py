@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from pitwall.documents.encoding import value_size
+from pitwall.karting import vocabulary
 from pitwall.message import Message
 from pitwall.timing.state import SessionState
 
@@ -74,30 +75,36 @@ def design(
 
 
 SESSION_TOPICS = frozenset(
-    {"SessionInfo", "SessionStatus", "TrackStatus", "LapCount", "ExtrapolatedClock", "WeatherData"}
+    {
+        *("SessionInfo", "SessionStatus", "TrackStatus", "LapCount", "ExtrapolatedClock", "WeatherData"),
+        *(vocabulary.SESSION, vocabulary.FLAG, vocabulary.CLOCK, vocabulary.LAP_COUNT),
+    }
 )
-FEED_TOPICS = frozenset({"RaceControlMessages", "Heartbeat"})
+FEED_TOPICS = frozenset({"RaceControlMessages", "Heartbeat", vocabulary.RACE_CONTROL})
 
 
 def document_per_driver(messages: Iterable[Message], viewers: int = VIEWERS) -> Design:
     """The design to beat, on the same messages: a document a driver, written on every message that touches the driver.
 
-    Those are the messages of TimingData, TimingAppData (tyres) and DriverList; two more documents have the session, and
-    race control with the state of the feed, as PitWall's viewers listen to theirs. Every viewer listens to all of
-    them. A driver's document has what
-    TimingData says of the driver, mini-sectors left out, and nothing is charged for Pub/Sub.
+    Those are the messages of TimingData, TimingAppData (tyres) and DriverList, of a kart track those of its board; two
+    more documents have the session, and race control with the state of the feed, as PitWall's viewers listen to theirs.
+    Every viewer listens to all of them. A driver's document has what TimingData or the board's row says of the driver,
+    mini-sectors left out, and nothing is charged for Pub/Sub.
     """
     state = SessionState("cost")
+    board: dict[str, dict[str, Any]] = {}
     touched: Counter[str] = Counter()
     sizes: dict[str, int] = {}
     size = session = feed = 0
     for message in messages:
         if message.topic == "TimingData":
             state.apply(message)
+        elif message.topic in (vocabulary.GRID, vocabulary.LINES):
+            _merge_rows(board, message)
         session += message.topic in SESSION_TOPICS
         feed += message.topic in FEED_TOPICS
         for number in _drivers(message):
-            line = state.line(number)
+            line = board.get(number) or state.line(number)
             if not line:
                 continue
             if touched[number] % 50 == 0:  # the size hardly changes: measured now and then
@@ -114,13 +121,30 @@ def document_per_driver(messages: Iterable[Message], viewers: int = VIEWERS) -> 
 
 
 def _drivers(message: Message) -> list[str]:
-    """Racing numbers of the drivers a message is about."""
+    """Racing numbers of the drivers a message is about; of a kart track, the board's rows."""
     if not isinstance(message.data, dict):
         return []
+    if message.topic in (vocabulary.GRID, vocabulary.LINES):
+        return list(_rows(message))
+    if message.topic in (vocabulary.CROSSING, vocabulary.PIT):
+        return [str(message.data.get("Row", ""))]
     if message.topic in ("TimingData", "TimingAppData"):
         lines = message.data.get("Lines")
         return list(lines) if isinstance(lines, dict) else []
     return list(message.data) if message.topic == "DriverList" else []
+
+
+def _rows(message: Message) -> dict[str, dict[str, Any]]:
+    rows: dict[str, dict[str, Any]] = message.data["Lines"] if message.topic == vocabulary.GRID else message.data
+    return rows
+
+
+def _merge_rows(board: dict[str, dict[str, Any]], message: Message) -> None:
+    """What a board says of its rows; a new board takes the place of the one before."""
+    if message.topic == vocabulary.GRID:
+        board.clear()
+    for row, told in _rows(message).items():
+        board[row] = board.get(row, {}) | told
 
 
 def _without_segments(value: Any) -> Any:

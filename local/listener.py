@@ -22,7 +22,7 @@ from typing import Any, Self
 
 import grpc
 from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrpcTransport
-from google.cloud.firestore_v1.types import ListenRequest, ListenResponse, StructuredQuery, Target, TargetChange
+from google.cloud.firestore_v1.types import ListenRequest, ListenResponse, StructuredQuery, Target, TargetChange, Value
 
 _BACKOFF_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 _NO_CHANGE = TargetChange.TargetChangeType.NO_CHANGE
@@ -98,8 +98,11 @@ class Listener:
                 documents = Target.DocumentsTarget(documents=[f"{self._prefix}/{path}"])
                 self._add(path, Target(target_id=next(self._ids), documents=documents))
 
-    def follow_last(self, parent: str, collection: str, order_by: str) -> None:
-        """Listens to the document of a collection under `parent` whose field `order_by` is the highest."""
+    def follow_last(self, parent: str, collection: str, order_by: str, where: tuple[str, str] | None = None) -> None:
+        """Listens to the document of a collection under `parent` whose field `order_by` is the highest.
+
+        parent: path of a document, "" for the database itself. where: field and the value it has to have.
+        """
         with self._lock:
             key = f"{parent}/{collection}"
             if key not in self._targets:
@@ -108,9 +111,11 @@ class Listener:
                 query = StructuredQuery(
                     from_=[StructuredQuery.CollectionSelector(collection_id=collection)],
                     order_by=[StructuredQuery.Order(field=field, direction=descending)],
+                    where=None if where is None else _is(*where),
                     limit=1,
                 )
-                found = Target.QueryTarget(parent=f"{self._prefix}/{parent}", structured_query=query)
+                below = f"{self._prefix}/{parent}" if parent else self._prefix
+                found = Target.QueryTarget(parent=below, structured_query=query)
                 self._add(key, Target(target_id=next(self._ids), query=found))
 
     def again(self) -> None:
@@ -187,6 +192,14 @@ class Listener:
                     if consistent and changed:
                         yield list(changed.values())
                         changed.clear()
+
+
+def _is(field: str, value: str) -> StructuredQuery.Filter:
+    path = StructuredQuery.FieldReference(field_path=field)
+    equal = StructuredQuery.FieldFilter.Operator.EQUAL
+    return StructuredQuery.Filter(
+        field_filter=StructuredQuery.FieldFilter(field=path, op=equal, value=Value(string_value=value))
+    )
 
 
 def _decoded(value: Any) -> Any:

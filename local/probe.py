@@ -165,13 +165,14 @@ _STREAM_DOCUMENTS = 50
 class Watch:
     """Firestore listeners on every document it is told of. Use it as a context manager.
 
-    session: key of the one that is expected: its live documents are on a stream of their own, which never grows.
+    session: key of the one that is expected, if it is known: its live documents are on a stream of their own, which
+        never grows.
     """
 
     def __init__(self, project: str, session: str) -> None:
         self._project = project
-        live = (kind.name for kind in paths.KINDS if "/live/" in kind.template)
-        self._live = [paths.session(session), *(paths.live(session, name) for name in live)]
+        live = [kind.name for kind in paths.KINDS if kind.template.startswith("sessions/{session}/live/")]
+        self._live = [paths.session(session), *(paths.live(session, name) for name in live)] if session else []
         self._lock = threading.Lock()
         self._streams: list[Listener] = []
         self._followed: set[str] = set()
@@ -186,8 +187,9 @@ class Watch:
         self.callbacks = 0
 
     def __enter__(self) -> Self:
-        self._room = len(self._live)
-        self._streams.append(self._exit.enter_context(Listener(self._project, self._called)))
+        if self._live:
+            self._room = len(self._live)
+            self._streams.append(self._exit.enter_context(Listener(self._project, self._called)))
         for path in self._live:
             self.follow(path)
         return self

@@ -119,7 +119,11 @@ class Replay:
                     tick_s=None,
                     chaos=self.chaos,
                     logs=self.logs,
-                    env={"PITWALL_CORS_ORIGINS": "*", **({} if feed is None else feed.env)},
+                    env={
+                        "PITWALL_CORS_ORIGINS": "*",
+                        "PITWALL_FEED": source.feed,
+                        **({} if feed is None else feed.env),
+                    },
                     ports=self.ports,
                 )
             )

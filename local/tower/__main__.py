@@ -7,10 +7,12 @@ import os
 import sys
 import threading
 import time
+from contextlib import AbstractContextManager as ContextManager
 
 from google.cloud import firestore
 
-from local.tower import LiveTower, PlainTower, listening
+from local.tower import LiveTower, PlainTower, listening, listening_to_feed
+from local.tower.listening import OnChange
 from pitwall.documents.paths import SESSIONS
 from pitwall.settings import LOCAL_PROJECT
 
@@ -18,20 +20,20 @@ CURRENT = "current"
 _LOOK_S = 1.0
 
 
-def latest_session(client: firestore.Client) -> str | None:
-    """Key of the session whose document changed last in feed time; None in an empty database."""
+def latest_feed(client: firestore.Client) -> str | None:
+    """Id of the feed whose session changed last in feed time; None in an empty database."""
     newest = client.collection(SESSIONS).order_by("at", direction=firestore.Query.DESCENDING).limit(1)
-    return next((str(document.id) for document in newest.stream()), None)
+    return next((str(document.get("feedId")) for document in newest.stream()), None)
 
 
-def _wait_for_session(client: firestore.Client) -> str:
-    session = latest_session(client)
-    if session is None:
+def _wait_for_feed(client: firestore.Client) -> str:
+    feed = latest_feed(client)
+    if feed is None:
         print("waiting for a session ...", file=sys.stderr, flush=True)
-    while session is None:
+    while feed is None:
         time.sleep(_LOOK_S)
-        session = latest_session(client)
-    return session
+        feed = latest_feed(client)
+    return feed
 
 
 DESCRIPTION = (
@@ -42,12 +44,21 @@ DESCRIPTION = (
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--session", default=CURRENT, metavar="KEY", help="session key; `current` (default): the latest"
+        "--session",
+        default=CURRENT,
+        metavar="KEY",
+        help="session key; `current` (default): the latest, and those that follow it on its feed",
     )
     parser.add_argument("--project", default=LOCAL_PROJECT, help="project in the emulator (default %(default)s)")
     parser.add_argument(
         "--speed", type=float, default=1.0, help="speed the stack plays at, for the clock (default %(default)s)"
     )
+
+
+def _listening(options: argparse.Namespace, client: firestore.Client, on_change: OnChange) -> ContextManager[None]:
+    if options.session == CURRENT:
+        return listening_to_feed(options.project, _wait_for_feed(client), on_change)
+    return listening(options.project, options.session, on_change)
 
 
 def show(options: argparse.Namespace) -> int:
@@ -62,8 +73,7 @@ def show(options: argparse.Namespace) -> int:
     tower = LiveTower(options.speed) if sys.stdout.isatty() else PlainTower()
     try:
         client = firestore.Client(project=options.project)
-        session = _wait_for_session(client) if options.session == CURRENT else options.session
-        with tower, listening(options.project, session, tower.on_change):
+        with tower, _listening(options, client, tower.on_change):
             threading.Event().wait()
     except KeyboardInterrupt:
         return 0

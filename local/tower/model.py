@@ -129,7 +129,8 @@ class Known:
 
 
 class TowerModel:
-    """Collects what listeners are called with, of one session. Safe to use from any thread.
+    """Collects what listeners are called with, of one session: where several follow each other, of the one whose
+    document came last. Safe to use from any thread.
 
     speed: feed time per wall-clock time, to count the clock on between two documents. wall_ms: the wall clock.
     """
@@ -140,6 +141,12 @@ class TowerModel:
         self._documents: dict[str, Mapping[str, Any]] = {}
         self._times: dict[str, int | None] = {}
         self._speed = speed
+        self._session = ""
+
+    @property
+    def session(self) -> str:
+        """Key of the session it is of, empty before the first document."""
+        return self._session
 
     def on_change(self, path: str, fields: dict[str, Any]) -> None:
         """Takes a document as Firestore's client gives it; one the tower does not show is left."""
@@ -147,6 +154,12 @@ class TowerModel:
         name = "session" if len(parts) == 2 else parts[-1] if parts[2:3] == ["live"] else parts[2]
         now, at = self.wall_ms(), instant_ms(fields.get("at"))
         with self._lock:
+            if parts[1] != self._session:
+                if self._session and len(parts) != 2:
+                    return  # the last words of a session that another has followed
+                self._session = parts[1]
+                self._documents.clear()
+                self._times.clear()
             if len(parts) == 2 or parts[2] == "live":
                 self._documents[name] = fields
                 if at is not None and at > (self._times.get("feed_at") or 0):

@@ -33,6 +33,12 @@ def line(known: Known) -> str:
     return "  ".join(part for part in parts if part)
 
 
+def _title(known: Known) -> str:
+    """`Test Grand Prix: Qualifying`, as far as it is known."""
+    names = known.session.get("meeting", {}).get("name"), known.session.get("name")
+    return ": ".join(str(name) for name in names if name) or "the next session"
+
+
 def _when(known: Known) -> str:
     if known.session.get("status") in OVER:
         return "FINISHED"
@@ -71,10 +77,19 @@ class PlainTower:
         self._lap = 0
         self._written_at: int | None = None
         self._last = ""
+        self._session = ""
 
     def on_change(self, path: str, fields: dict[str, Any]) -> None:
-        """For a listener (`local.tower.listening`): takes note of a document, and writes a line if one is due."""
+        """For a listener (`local.tower.listening`): takes note of a document, and writes a line if one is due.
+
+        Where another session follows, its name comes first.
+        """
         self.model.on_change(path, fields)
+        if self.model.session != self._session:
+            with self._lock:
+                if self._session:
+                    print(_title(self.model.known()), file=self._out, flush=True)
+                self._session, self._lap, self._written_at = self.model.session, 0, None
         if path.endswith("/live/timing"):
             with self._lock:
                 known = self.model.known()

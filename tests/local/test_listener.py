@@ -17,6 +17,7 @@ from google.cloud import firestore as firestore_api
 
 from local.emulators import Emulator
 from local.listener import Listener, Stored
+from local.tower import listening_to_feed
 
 WAIT_S = 20
 TOWER = "sessions/1/live/timing"
@@ -175,3 +176,24 @@ def test_closing_ends_the_thread_at_once(firestore: firestore_api.Client) -> Non
     with Listener(firestore.project, Told()) as listener:
         listener.follow(TOWER)
     assert "firestore-listener" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_tower_follows_its_feed_from_session_to_session(firestore: firestore_api.Client) -> None:
+    told: queue.Queue[str] = queue.Queue()
+    at = datetime(2025, 5, 17, 14, 3, 0, tzinfo=UTC)
+
+    def begin(key: str, feed: str, minute: int) -> None:
+        firestore.document(f"sessions/{key}/live/timing").set({"v": 1, "at": at})
+        firestore.document(f"sessions/{key}").set({"v": 1, "at": at.replace(minute=minute), "feedId": feed})
+
+    begin("1", "kart-a", 1)
+    begin("2", "f1", 9)
+    with listening_to_feed(firestore.project, "kart-a", lambda path, _: told.put(path)):
+        first = [told.get(timeout=WAIT_S) for _ in range(2)]
+        begin("3", "kart-a", 5)
+        assert first + [told.get(timeout=WAIT_S) for _ in range(2)] == [
+            "sessions/1",
+            "sessions/1/live/timing",
+            "sessions/3",
+            "sessions/3/live/timing",
+        ]

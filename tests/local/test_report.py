@@ -61,3 +61,17 @@ def test_the_design_to_beat_writes_a_document_for_each_driver_a_message_touches(
     priced = cost.document_per_driver(messages)
     assert (priced.writes, priced.viewer_reads) == (4, 4)  # the heartbeat is the feed's document
     assert priced.viewer_bytes > 3 * cost.DOCUMENT_OVERHEAD + cost.FEED_BYTES
+
+
+def test_a_kart_tracks_board_has_a_document_a_row_in_that_design() -> None:
+    board = {"Lines": {"r1": {"Number": "7"}, "r2": {"Number": "12"}}}
+    messages = [
+        Message("KartSession", {"Title": "3H"}, 1_000, True),
+        Message("KartGrid", board, 1_000, True),
+        Message("KartLines", {"r2": {"LastLapMs": 61_000}}, 2_000),
+        Message("KartCrossing", {"Row": "r2"}, 2_000),
+        Message("KartRaceControl", {"Messages": []}, 3_000, True),
+        Message("KartGrid", {"Lines": {"r1": {"Number": "7"}}}, 4_000, True),
+        Message("KartPit", {"Row": "r2", "In": True}, 5_000),  # is no longer on the board
+    ]
+    assert cost.document_per_driver(messages).writes == 1 + 2 + 1 + 1 + 1 + 1

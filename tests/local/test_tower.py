@@ -455,6 +455,19 @@ def test_off_a_terminal_the_end_says_how_it_stands_once() -> None:
     assert out.getvalue().splitlines() == ["FINISHED  1 1  [SC]", "FINISHED  1 2  [SC]"]
 
 
+def test_off_a_terminal_the_next_session_begins_with_its_name() -> None:
+    out = io.StringIO()
+    tower = PlainTower(out)
+    line = {"at": instant(0), "lines": {"7": {"p": 1, "n": 3}}}
+    tower.on_change(paths.session(KEY), session())
+    tower.on_change(paths.live(KEY, "timing"), line)
+    following = session(name="Final", lapCount={"total": 9}, trackStatus={"code": "1"})
+    tower.on_change(paths.session("2"), following)
+    tower.on_change(paths.live(KEY, "timing"), line)  # the last word of the one before
+    tower.on_change(paths.live("2", "timing"), {"at": instant(60), "lines": {"8": {"p": 1, "n": 1}}})
+    assert out.getvalue().splitlines() == ["LAP 3/57  1 7  [SC]", "Test Grand Prix: Final", "LAP 1/9  1 8"]
+
+
 def test_off_a_terminal_nothing_is_said_of_an_empty_stack() -> None:
     out = io.StringIO()
     PlainTower(out).stop()

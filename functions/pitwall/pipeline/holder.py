@@ -45,7 +45,7 @@ from pitwall.timing import change
 from pitwall.timing.change import Change
 from pitwall.timing.session_status import FINAL
 
-Outcome = Literal["ended", "session-over", "handed-over", "lost", "failed"]
+Outcome = Literal["ended", "session-over", "handed-over", "stopped", "lost", "failed"]
 
 CARE_S: Final = 0.02
 """How often, in the middle of a burst, lease, acknowledgements and checkpoint are looked after."""
@@ -109,6 +109,7 @@ class Holder:
         reopen: Callable[[], Opened] | None = None,
         session: str = "",
         stopping: Event | None = None,
+        no_more: Event | None = None,
         calendar: SessionCalendar | None = None,
         closed: str = "",
         monotonic: Callable[[], float] = time.monotonic,
@@ -129,6 +130,7 @@ class Holder:
         self._opened = opened
         self._reopen = reopen
         self._stopping = stopping or Event()
+        self._no_more = no_more or Event()
         self._calendar = calendar
         self._told: tuple[str, SessionDocument] | None = None
         self._closed = closed
@@ -249,6 +251,11 @@ class Holder:
                 if self._session_over():
                     self._let_go(finished=False)
                     return "session-over"
+                if self._no_more.is_set():
+                    self._reducer.set_feed("ended")
+                    self._publish(self._reducer.finish())
+                    self._let_go(finished=False)
+                    return "stopped"
                 if self._is_time(now, until):
                     self._let_go(finished=False)
                     return "handed-over"
@@ -319,6 +326,8 @@ class Holder:
         following = self._reducer.state.next_session(message)
         if following is not None:
             self._publish_raw()
+        elif not self._raw and (board := machines.board(self._reducer.state, message.at)) is not None:
+            self._raw.add(board)
         ticks = self._offer(message)
         if following is not None and self._reducer.feed.state == "ended":
             self._reducer.set_feed(self._reader.status.state if self._reader.status else "live")
@@ -424,10 +433,12 @@ class Holder:
                 self._publisher.publish(self._settings.topic_timing, tick.session, data)
 
     def _publish_raw(self) -> None:
-        batch = self._raw.take()
-        if batch is not None and self._lease.held and self._reducer.session != self._closed:
+        if not self._reducer.session and not self._raw.full:
+            return  # it waits for the session's name, which is the object's
+        at, batch = self._raw.at, self._raw.take()
+        session = self._reducer.session
+        if batch is not None and self._lease.held and session not in ("", self._closed):
             self._raw_seq += 1
-            session = self._reducer.session
             self._publisher.publish(
                 self._settings.topic_raw,
                 session,
@@ -435,6 +446,7 @@ class Holder:
                 session=session,
                 epoch=str(self._held.epoch),
                 seq=str(self._raw_seq),
+                at=str(max(at, 0)),
             )
 
     # -- sessions of a live feed -----------------------------------------------------------

@@ -1,8 +1,8 @@
 """The feed's raw messages, kept: batches from the poller through the topic `raw` into Cloud Storage.
 
-`RawBatch` gathers what the poller read; `record` is the subscriber that stores each batch as one gzip object,
-named by session, epoch and number, so that a redelivery finds it there already. How a line looks and how objects
-are read as a recording again is the business of `pitwall.sources.pitwall_format`.
+`RawBatch` gathers what the poller read; `record` is the subscriber that stores each batch as one gzip object, named
+by session, instant, epoch and number, so that a redelivery finds it there already. How a line looks and how objects are
+read as a recording again is the business of `pitwall.sources.pitwall_format`.
 """
 
 from __future__ import annotations
@@ -45,10 +45,16 @@ class RawBatch:
         self._lines: list[bytes] = []
         self._bytes = 0
         self._since = 0.0
+        self.at = 0
+        """Instant of the first message, ms."""
+
+    def __bool__(self) -> bool:
+        return bool(self._lines)
 
     def add(self, message: Message) -> None:
         if not self._lines:
             self._since = self._monotonic()
+            self.at = message.at
         line = encode_line(message)
         self._lines.append(line)
         self._bytes += len(line)
@@ -58,7 +64,12 @@ class RawBatch:
         """Whether it is time to `take` it."""
         if not self._lines:
             return False
-        return self._bytes >= self._max_bytes or self._monotonic() - self._since >= self._max_s
+        return self.full or self._monotonic() - self._since >= self._max_s
+
+    @property
+    def full(self) -> bool:
+        """Whether it has as many bytes as it may."""
+        return self._bytes >= self._max_bytes
 
     def take(self) -> bytes | None:
         """The batch as a gzip file of lines, and begins the next; None if there is nothing in it."""
@@ -78,6 +89,7 @@ class _Batch(NamedTuple):
     session: str
     epoch: int
     seq: int
+    at: int
 
 
 class Recorder:
@@ -120,13 +132,14 @@ def _batch(delivered: push.Push) -> _Batch:
     """What the message says it is. Raises Unreadable."""
     attributes = delivered.attributes
     session, epoch, seq = (attributes.get(name, "") for name in ("session", "epoch", "seq"))
+    at = attributes.get("at", "0")  # a poller that is older than this recorder tells none
     if not valid_id(session):
         raise Unreadable(f"session {session!r}")
-    if not (epoch.isascii() and epoch.isdigit() and seq.isascii() and seq.isdigit()):
-        raise Unreadable(f"epoch {epoch!r}, seq {seq!r}")
+    if not all(number.isascii() and number.isdigit() for number in (epoch, seq, at)):
+        raise Unreadable(f"epoch {epoch!r}, seq {seq!r}, at {at!r}")
     if not delivered.data.startswith(b"\x1f\x8b"):
         raise Unreadable("the data is not gzip")
-    return _Batch(session, int(epoch), int(seq))
+    return _Batch(session, int(epoch), int(seq), int(at))
 
 
 @cache

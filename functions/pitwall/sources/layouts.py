@@ -11,10 +11,11 @@ import heapq
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Protocol
 
+from pitwall.karting import vocabulary
 from pitwall.sources.apex.capture import EPOCH_FROM, FRAME, HEADER, ApexLines
 from pitwall.sources.apex.translation import Translation
 from pitwall.sources.dating import dated
@@ -23,7 +24,7 @@ from pitwall.sources.json_values import read_json_values
 from pitwall.sources.lines import read_chunks, read_lines
 from pitwall.sources.literals import loads
 from pitwall.sources.offset_lines import ArchiveLines
-from pitwall.sources.pitwall_format import OwnLines, OwnRecord, parse_object_name, read_own, without_overlaps
+from pitwall.sources.pitwall_format import BOARD, OwnLines, OwnRecord, parse_object_name, read_own, without_overlaps
 from pitwall.sources.record import (
     Record,
     Reject,
@@ -40,6 +41,8 @@ from pitwall.sources.type_json_lines import TypeJsonLines
 
 _FOLDERS_DEEP = 6
 _DAY_MS = 86_400_000
+_LOOKED_AT = 100
+"""Messages of our own objects that decide which feed they are of."""
 _SUFFIXES = {".gz", ".txt", ".json", ".jsonl", ".jsonstream", ".ndjson", ".log", ".dat"}
 _MAGIC = {
     b"PK\x03\x04": "a zip archive: unpack it first",
@@ -58,9 +61,13 @@ class NotARecording(Exception):
 
 
 class Layout(Protocol):
-    """A recording's files, opened."""
+    """A recording's files, opened.
+
+    karts: whether its messages are those of a kart track (`karting.vocabulary`); known after `survey`.
+    """
 
     format: str
+    karts: bool
 
     def survey(self) -> str | None:
         """The first pass: the session's key, if a SessionInfo is anywhere; finds the time base on the way.
@@ -102,6 +109,7 @@ class ArchiveFolder:
     """Files of F1's archive, one to a topic, merged by offset."""
 
     format = "archive"
+    karts = False
 
     def __init__(
         self, files: dict[str, Path], keyframes: Mapping[str, Path] | None = None, at_once: Collection[str] = ()
@@ -153,6 +161,8 @@ class ArchiveFolder:
 class MergedFile:
     """All topics in one file of offset lines, in the file's order."""
 
+    karts = False
+
     def __init__(self, path: Path, lines: LineFormat) -> None:
         self.format = lines.name
         self._path = path
@@ -181,6 +191,8 @@ class MergedFile:
 
 class LiveCapture:
     """Files of a live format, with the snapshot beside them if there is one; several are merged by instant."""
+
+    karts = False
 
     def __init__(self, files: list[Path], lines: LineFormat, snapshot: Path | None = None) -> None:
         self.format = lines.name
@@ -226,6 +238,7 @@ class ApexCapture:
     """Frames of Apex Timing as they came over the socket, translated (`sources.apex`)."""
 
     format = "apex"
+    karts = True
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -257,6 +270,7 @@ class Document:
     """One JSON document of frames, or a snapshot alone."""
 
     format = "frames"
+    karts = False
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -275,8 +289,11 @@ class OwnObjects:
 
     def __init__(self, files: list[Path]) -> None:
         self._files = sorted(files, key=lambda path: (parse_object_name(path) or (0, 0), path.name))
+        self.karts = False
 
     def survey(self) -> str | None:
+        first = islice(self._lines(ignore), _LOOKED_AT)
+        self.karts = any(own.record.topic in vocabulary.TOPICS for own in first)
         for path in self._files:
             mentions = (line for line in read_lines(path, ignore) if b'"SessionInfo"' in line)
             if key := _first_key(own.record for line in mentions if (own := read_own(line, 0, ignore))):
@@ -296,7 +313,8 @@ class OwnObjects:
         for path in self._files:
             name = parse_object_name(path)
             for line in read_lines(path, reject):
-                if own := read_own(line, name.epoch if name else 0, reject):
+                own = read_own(line, name.epoch if name else 0, reject)
+                if own is not None and own.record.topic != BOARD:
                     yield own
 
 

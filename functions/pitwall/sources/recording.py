@@ -1,4 +1,4 @@
-"""Opens any recording of F1's timing feed, whatever its format, and yields its messages.
+"""Opens any recording of F1's timing feed or of a kart track's, whatever its format, and yields its messages.
 
 Formats are told apart by content, never by name (a `jsonStream`'s topic excepted, which nothing but its name tells).
 Which files make up a recording is `layouts`' business; when a message is let through is `paced`'s.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,31 +22,40 @@ __all__ = ["NotARecording", "RecordingSource", "open_recording"]
 
 logger = logging.getLogger(__name__)
 
+F1 = "f1"
+_LONGEST_NAME = 48
+
 
 def open_recording(path: str | os.PathLike[str]) -> RecordingSource:
     """Opens a recording: a file, or a folder of F1's archive, of a live capture or of PitWall's own objects.
 
-    Reads as much of it as it takes to know its format, session and time base: of a live format up to the first
+    Reads as much of it as it takes to know its format, feed, session and time base: of a live format up to the first
     SessionInfo. Raises NotARecording for anything else, also an empty file and a folder in which nothing can be read.
     """
     location = Path(path)
     layout = open_layout(location)
-    return RecordingSource(location, layout, layout.survey() or f"recording-{stem(location)}")
+    session = layout.survey()
+    if layout.karts:
+        return RecordingSource(location, layout, "", _kart_feed(stem(location)))
+    return RecordingSource(location, layout, session or f"recording-{stem(location)}")
 
 
 class RecordingSource:
     """A recording as a source of messages. `open_recording` makes them.
 
     format: the name of its format, for the log.
-    session: the key of the first SessionInfo, else `recording-<file stem>`.
+    feed: the id of the feed it is of: `f1`, or `kart-<file stem>` of a kart track's.
+    session: the key of the first SessionInfo, else `recording-<file stem>`. Empty of a kart track's: its first message
+        of a session tells.
     rejected: what could not be read, by reason, in the part `messages` has passed.
     """
 
     name = "recording"
 
-    def __init__(self, path: Path, layout: Layout, session: str) -> None:
+    def __init__(self, path: Path, layout: Layout, session: str, feed: str = F1) -> None:
         self.path = path
         self.format = layout.format
+        self.feed = feed
         self.session = session
         self.rejected: Counter[str] = Counter()
         self._layout = layout
@@ -84,3 +94,9 @@ class RecordingSource:
             if ordinal >= cursor:
                 yield Message(topic, data, at or 0, snapshot, ordinal)
             ordinal += 1
+
+
+def _kart_feed(name: str) -> str:
+    """The id of a kart track's feed, after the file it is played from."""
+    slug = "-".join(re.findall(r"[a-z0-9]+", name.lower()))
+    return f"kart-{slug[:_LONGEST_NAME].strip('-')}"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pitwall.karting import vocabulary
+from pitwall.sources.pitwall_format import encode_line
 from pitwall.sources.recording import NotARecording, open_recording
 from tests.sources.apex.frames import DRIVEN, grid, init
 
@@ -65,3 +66,13 @@ def test_every_real_capture_is_told_apart(kart_captures: Path):
     captures = sorted(kart_captures.glob("apex-*"))
     assert len(captures) == 5
     assert {open_recording(path).format for path in captures} == {"apex"}
+
+
+def test_a_recording_names_the_feed_it_is_of(tmp_path: Path):
+    capture = write(tmp_path / "Los_Santos 3H.jsonl.gz", HEADER, {"t": 0, "msg": FIRST})
+    own = tmp_path / "0000000001-000000001.jsonl"
+    own.write_bytes(b"".join(encode_line(message) for message in open_recording(capture).messages()))
+    assert [(source.feed, source.session) for source in map(open_recording, (capture, own))] == [
+        ("kart-los-santos-3h", ""),
+        ("kart-0000000001-000000001", ""),
+    ]

@@ -51,6 +51,7 @@ class RMonitorCapture:
     """A capture, translated."""
 
     format = "rmonitor"
+    karts = True
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -87,12 +88,12 @@ class RMonitorCapture:
 
     def records(self, reject: Reject) -> Iterator[Record]:
         translation = Translation(reject, in_utc=self._in_utc)
-        for lines, at in self._packets(reject):
+        for lines, at in self.packets(reject):
             for message in translation.read(lines, at):
                 yield Record(message.topic, message.data, message.at, message.snapshot)
 
-    def _packets(self, reject: Reject) -> Iterator[tuple[list[str], int]]:
-        """Lines that came together, and when."""
+    def packets(self, reject: Reject) -> Iterator[tuple[list[str], int]]:
+        """Lines that came together, and when, ms since the epoch; after `survey`."""
         at, packet = self._begins, list[str]()
         clock = DayClock(self._day)
         for line in read_lines(self._path, reject):
