@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 import os
@@ -35,10 +36,13 @@ from pitwall.pipeline.publisher import Publisher
 from pitwall.pipeline.reader import Opened
 from pitwall.pipeline.ticks import Reducer, Tick
 from pitwall.settings import Settings
+from pitwall.sources.pitwall_format import BOARD, object_name
 from pitwall.sources.recording import open_recording
 from tests.pipeline.broadcast import Broadcast
 from tests.pipeline.conftest import Deliver, Taken, laps_of, little_race, stored, write_recording
 from tests.pipeline.outage import Outage
+from tests.pipeline.test_machines import MESSAGES as KART
+from tests.pipeline.test_machines import SESSION as KART_SESSION
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -427,9 +431,28 @@ def test_the_raw_feed_is_published_too_and_reads_back_as_it_was(
     folder = tmp_path / "recorded" / "7001"
     folder.mkdir(parents=True)
     for batch in batches:
-        epoch, seq = int(batch.attributes["epoch"]), int(batch.attributes["seq"])
-        (folder / f"{epoch:06d}-{seq:08d}.jsonl.gz").write_bytes(batch.data)
+        told = (int(batch.attributes[name]) for name in ("epoch", "seq", "at"))
+        (folder.parent / object_name("7001", *told)).write_bytes(batch.data)
     assert list(open_recording(folder).messages()) == list(open_recording(recording).messages())
+
+
+def test_a_kart_track_is_recorded_so_that_it_can_be_read_on_from_any_object(
+    settings: Settings, database: Database, taken: Taken, tmp_path: Path
+) -> None:
+    """Each begins with the board as it stood; played, the recording has nothing of that."""
+    recording = write_recording(tmp_path / "kart.jsonl", [m._replace(cursor=n) for n, m in enumerate(KART)])
+    run(replace(settings, feed="kart-nowhere", source=f"recording:{recording}", raw_batch_bytes=1), database)
+    first, *others = taken("raw")
+    (tmp_path / KART_SESSION).mkdir()
+    for batch in (first, *others):
+        told = (int(batch.attributes[name]) for name in ("epoch", "seq", "at"))
+        (tmp_path / object_name(KART_SESSION, *told)).write_bytes(batch.data)
+    begins = [json.loads(gzip.decompress(batch.data).splitlines()[0]) for batch in others]
+    boards = [line["data"] for line in begins if line["topic"] == BOARD]
+    assert boards[0]["Numbers"] == {"r7": "7"}
+    assert boards[-1]["Lines"]["r7"] == {"Number": "7", "Position": 1, "LastLapMs": 65_000}
+    played = open_recording(tmp_path / KART_SESSION).messages()
+    assert [message._replace(cursor=-1) for message in played] == KART
 
 
 def test_a_source_that_fails_is_left_to_the_next_invocation(

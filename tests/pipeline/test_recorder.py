@@ -38,21 +38,21 @@ def batches(messages: list[Message], max_bytes: int) -> Iterator[bytes]:
     yield batch.take() or b""
 
 
-def body(data: bytes, session: str = "7001", epoch: str = "3", seq: str = "17") -> bytes:
-    return push_body(data, session=session, epoch=epoch, seq=seq)
+def body(data: bytes, session: str = "7001", epoch: str = "3", seq: str = "17", at: str = "1762608799801") -> bytes:
+    return push_body(data, session=session, epoch=epoch, seq=seq, at=at)
 
 
 def names(bucket: storage_api.Bucket) -> list[str]:
     return sorted(blob.name for blob in bucket.list_blobs())
 
 
-def test_a_batch_becomes_an_object_named_by_session_epoch_and_seq(
+def test_a_batch_becomes_an_object_named_by_session_instant_epoch_and_seq(
     recorder: Recorder, bucket: storage_api.Bucket
 ) -> None:
     (data,) = batches(little_race(), 10**9)
     assert recorder.handle(body(data)).status_code == 204
-    assert names(bucket) == ["7001/000003-00000017.jsonl.gz"]
-    lines = gzip.decompress(bucket.blob("7001/000003-00000017.jsonl.gz").download_as_bytes(raw_download=True))
+    assert names(bucket) == ["7001/1762608799801-000003-00000017.jsonl.gz"]
+    lines = gzip.decompress(bucket.blob(names(bucket)[0]).download_as_bytes(raw_download=True))
     assert len(lines.splitlines()) == len(little_race())
 
 
@@ -112,6 +112,7 @@ def test_what_is_no_push_request_is_a_bad_request(recorder: Recorder, request_bo
         body(gzip.compress(b"x"), session=""),
         body(gzip.compress(b"x"), epoch="-1"),
         body(gzip.compress(b"x"), seq="one"),
+        body(gzip.compress(b"x"), at="-1"),
         body(b"not gzip"),
         body(b""),
     ],

@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pitwall.message import Message
-from pitwall.sources.pitwall_format import ObjectName, decode_line, encode_line, object_name, parse_object_name
+from pitwall.sources.pitwall_format import (
+    ObjectName,
+    decode_line,
+    encode_line,
+    from_instant,
+    object_name,
+    parse_object_name,
+)
 from pitwall.sources.recording import open_recording
 from tests.sources.written import LAP_3, LAP_4, SESSION_INFO, at, compact, core, write
 
@@ -30,7 +37,7 @@ json_values = st.recursive(
 
 def store(root: Path, epoch: int, seq: int, messages: Iterable[Message]) -> None:
     lines = (encode_line(message) for message in messages)
-    write(root / object_name("4711", epoch, seq), *lines, end=b"", zipped=True)
+    write(root / object_name("4711", epoch, seq, NOON), *lines, end=b"", zipped=True)
 
 
 def lap(number: int, cursor: int, instant: int | None = None) -> Message:
@@ -73,9 +80,15 @@ def test_line_of_another_format_is_refused() -> None:
         decode_line(core("LapCount", {}, "2025-06-01T12:00:00Z").encode())
 
 
-def test_object_names_sort_as_epochs_and_seqs_do() -> None:
-    assert object_name("4711", 3, 17) == "4711/000003-00000017.jsonl.gz"
-    assert parse_object_name(Path(object_name("4711", 3, 17))) == ObjectName(3, 17)
+def test_object_names_sort_as_their_instants_do() -> None:
+    assert object_name("4711", 3, 17, NOON) == f"4711/{NOON}-000003-00000017.jsonl.gz"
+    assert object_name("4711", 3, 17, -5) == "4711/0000000000000-000003-00000017.jsonl.gz"
+    assert object_name("4711", 9, 1, NOON - 1) < from_instant("4711", NOON) < object_name("4711", 1, 0, NOON)
+
+
+@pytest.mark.parametrize("name", [object_name("4711", 3, 17, NOON), "4711/000003-00000017.jsonl.gz"])
+def test_object_names_say_their_epoch_and_seq_with_an_instant_or_without(name: str) -> None:
+    assert parse_object_name(Path(name)) == ObjectName(3, 17)
     assert parse_object_name(Path("4711/notes.jsonl.gz")) is None
 
 
@@ -86,7 +99,7 @@ def test_session_snapshot_and_instants_survive(tmp_path: Path) -> None:
         0,
         [Message("SessionInfo", SESSION_INFO, NOON, True, 0), Message("TimingData", LAP_3, NOON + 1_234, False, 1)],
     )
-    for path in (tmp_path, tmp_path / "4711", tmp_path / object_name("4711", 1, 0)):
+    for path in (tmp_path, tmp_path / "4711", tmp_path / object_name("4711", 1, 0, NOON)):
         source = open_recording(path)
         assert source.session == "4711"
         assert list(source.messages()) == [
@@ -158,7 +171,7 @@ def test_damaged_object_does_not_keep_the_next_from_being_read(tmp_path: Path) -
     store(tmp_path, 1, 0, [lap(1, 0)])
     store(tmp_path, 1, 1, [lap(number, number - 1) for number in range(2, 2_000)])
     store(tmp_path, 1, 2, [lap(2_000, 1_999)])
-    cut = tmp_path / object_name("4711", 1, 1)
+    cut = tmp_path / object_name("4711", 1, 1, NOON)
     cut.write_bytes(cut.read_bytes()[:-2_000])
     source = open_recording(tmp_path)
     played = [message.data["CurrentLap"] for message in source.messages()]

@@ -130,7 +130,7 @@ def test_written_as_own_objects_it_reads_the_same(recordings: Path, tmp_path: Pa
     size = 1_000
     for number in range(0, len(messages), size):
         lines = map(encode_line, messages[number : number + size])
-        write(tmp_path / object_name(source.session, 1, number), *lines, end=b"", zipped=True)
+        write(tmp_path / object_name(source.session, 1, number, 0), *lines, end=b"", zipped=True)
     again = open_recording(tmp_path / source.session)
     assert again.session == source.session
     assert list(again.messages()) == messages

@@ -9,6 +9,8 @@ from pitwall.documents import projection as timing_projection
 from pitwall.documents.projection import Projected
 from pitwall.karting import projection as karting_projection
 from pitwall.karting.state import KartState
+from pitwall.message import Message
+from pitwall.sources.pitwall_format import BOARD
 from pitwall.timing.change import Change
 from pitwall.timing.state import SessionState
 
@@ -39,3 +41,15 @@ def project(state: State, what: Change) -> Projected:
     if isinstance(state, KartState):
         return karting_projection.project(state, what)
     return timing_projection.project(state, what)
+
+
+def board(state: State, at: int) -> Message | None:
+    """A kart track's board as it stands, to be recorded before a message of the instant `at`, ms."""
+    if not isinstance(state, KartState):
+        return None
+    karts = [kart for kart in state.data.karts.values() if kart.on_board]
+    told = {
+        "Numbers": {kart.row: kart.number for kart in karts if kart.number},
+        "Lines": {kart.row: kart.line for kart in karts},
+    }
+    return Message(BOARD, told, at) if karts else None

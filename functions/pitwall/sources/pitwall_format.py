@@ -1,6 +1,7 @@
 """PitWall's own recordings, as the recorder writes them and as they are read again.
 
-A recording is a folder of gzip objects `{session}/{epoch:06d}-{seq:08d}.jsonl.gz`; a line is
+A recording is a folder of gzip objects `{session}/{at:013d}-{epoch:06d}-{seq:08d}.jsonl.gz`, `at` the instant of the
+first line, so that those of a stretch of time can be listed (older ones are named without it); a line is
 `{"topic","data","at","snapshot"?,"cursor"}`, `at` in milliseconds since the epoch, `snapshot` only where it is true.
 A poller that takes over sends again what the one before it had sent last, so epochs overlap; `without_overlaps` takes
 the second copy out.
@@ -26,7 +27,13 @@ OVERLAP_MS = 120_000
 
 _LATEST = 4_102_444_800_000  # 2100-01-01
 _START = re.compile(rb'\{\s*"(?:topic"\s*:\s*"|data"\s*:|at"\s*:\s*\d|cursor"\s*:)')
-_NAME = re.compile(r"(\d{1,12})-(\d{1,16})\.jsonl(?:\.gz)?")
+_NAME = re.compile(r"(?:\d{13}-)?(\d{1,12})-(\d{1,16})\.jsonl(?:\.gz)?")
+
+BOARD = "KartBoard"
+"""Topic of the line that begins an object of a kart track: `{"Numbers": {row: racing number}, "Lines": {row: Line}}`,
+the board as it stood before, for who reads on from there. Played, a recording has it not: it is made of what came
+earlier.
+"""
 
 
 class OwnRecord(NamedTuple):
@@ -48,9 +55,14 @@ class ObjectName(NamedTuple):
     seq: int
 
 
-def object_name(session: str, epoch: int, seq: int) -> str:
-    """The name of the object that holds a batch of `session` whose first tick is `seq` of `epoch`."""
-    return f"{session}/{epoch:06d}-{seq:08d}.jsonl.gz"
+def object_name(session: str, epoch: int, seq: int, at: int) -> str:
+    """The name of the object that holds batch `seq` of `epoch`, which begins with a message of the instant `at`, ms."""
+    return f"{from_instant(session, at)}-{epoch:06d}-{seq:08d}.jsonl.gz"
+
+
+def from_instant(session: str, at: int) -> str:
+    """What names of objects of `session` that begin at `at` (ms) or later sort behind."""
+    return f"{session}/{min(max(at, 0), _LATEST):013d}"
 
 
 def parse_object_name(path: Path) -> ObjectName | None:

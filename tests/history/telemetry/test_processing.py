@@ -404,7 +404,7 @@ def test_without_an_archive_pitwalls_own_recording_is_read(
     size = 2_000
     for seq in range(0, len(short.messages), size):
         lines = b"".join(map(encode_line, short.messages[seq : seq + size]))
-        bucket.blob(object_name("9907", 1, seq)).upload_from_string(gzip.compress(lines))
+        bucket.blob(object_name("9907", 1, seq, 0)).upload_from_string(gzip.compress(lines))
     done = run(settings, database, archived[0].url)
     assert (done["source"], done["final"]) == ("recording", False)
     manifest = Store.of(settings).manifest(RACE)
