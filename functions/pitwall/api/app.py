@@ -40,9 +40,9 @@ from pitwall.api import (
     users,
 )
 from pitwall.api.analytics import routes as analytics
+from pitwall.api.circuits import formats
 from pitwall.api.firebase import Firebase
 from pitwall.api.front import Front
-from pitwall.api.circuits import formats
 from pitwall.api.history import circuits, constructors, races, standings
 from pitwall.api.history import drivers as careers
 from pitwall.api.hot import Hot, Seconds

@@ -57,6 +57,8 @@ class Description:
     content_types: tuple[str, ...] = (JSON,)
     problems: tuple[type[Problem], ...] = ()
     takes: Any = None
+    optional: bool = False
+    """Whether it is answered without a body."""
 
 
 class Placeholder(NamedTuple):
@@ -120,6 +122,7 @@ def described(
             content_types=content_types,
             problems=problems,
             takes=getattr(view, "takes", None),
+            optional=getattr(view, "optional", False),
         )
 
         @functools.wraps(view)

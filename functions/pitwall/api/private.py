@@ -103,18 +103,20 @@ def answer(body: msgspec.Struct, status: HTTPStatus = HTTPStatus.OK) -> Response
     return response
 
 
-def takes(kind: type[T]) -> Callable[[Callable[Concatenate[T, P], R]], Callable[P, R]]:
+def takes(kind: type[T], *, optional: bool = False) -> Callable[[Callable[Concatenate[T, P], R]], Callable[P, R]]:
     """Gives a route the body of the request first: JSON that fits `kind`. Stands below `described`, which says so.
 
+    optional: a request without a body is taken for an empty object.
     The route then also raises BadRequest with the member that does not fit, WrongContentType, TooLarge.
     """
 
     def taken(view: Callable[Concatenate[T, P], R]) -> Callable[P, R]:
         @functools.wraps(view)
         def taking_view(*args: P.args, **path: P.kwargs) -> R:
-            return view(_body(kind), *args, **path)
+            return view(kind() if optional and not request.get_data() else _body(kind), *args, **path)
 
         taking_view.takes = kind  # type: ignore[attr-defined]
+        taking_view.optional = optional  # type: ignore[attr-defined]
         return taking_view
 
     return taken

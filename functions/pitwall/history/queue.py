@@ -38,7 +38,7 @@ class Turn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     kind, key: of the job, `jobs/{kind}-{key}`. request: what was asked for. turn: its number.
     """
 
-    kind: Annotated[str, Meta(pattern=r"^[a-z]{1,32}(?!\n)$")]
+    kind: Annotated[str, Meta(pattern=r"^[a-z]{1,16}(-[a-z]{1,16})?(?!\n)$")]
     key: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,90}(?!\n)$")]
     request: dict[str, Any]
     turn: Annotated[int, Meta(ge=1)] = 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from pitwall.pipeline.database import Database
@@ -23,7 +23,15 @@ Work = Callable[["Settings", "Database", Mapping[str, Any], Progress], dict[str,
 or killed, it goes on from what is stored. Raises BadRequest, Stopped, and OSError or Unavailable for what passes by
 itself: it is then called again."""
 
+ANALYSIS: Final = "analyze-format"
+"""The kind of job that finds out what a kart track's feed says."""
+SHORTEST_S, DEFAULT_S, LONGEST_S = 10, 120, 420
+"""Seconds for which it listens: within one invocation (PITWALL_JOB_S)."""
+CAPTURE: Final = r"^captures/[A-Za-z0-9._/-]{1,200}(?!\n)$"
+"""Names of the objects in the recorder's bucket that it can read: captures somebody has put there."""
+
 WORK: dict[str, str] = {
+    ANALYSIS: "pitwall.history.format_analysis:work",
     "backfill": "pitwall.history.backfill:work",
     "telemetry": "pitwall.history.telemetry.processing:work",
 }

@@ -85,12 +85,12 @@ def meanings(sample: Sample, hint: Mapping[str, str] | None = None) -> Meanings:
 
 
 def hinted(hint: Mapping[str, str]) -> dict[str, str]:
-    """Roles by field as a human said them; "" for unused. Words that are not known are left out."""
+    """Roles by field as a human said them; "" for unused, as are no words. Words that are not known are left out."""
     told = {}
     for key, label in hint.items():
         if label in ROLES:
             told[key] = label
-        elif folded(label) in UNUSED:
+        elif not label or folded(label) in UNUSED:
             told[key] = ""
         elif role := named(label):
             told[key] = role
@@ -100,9 +100,9 @@ def hinted(hint: Mapping[str, str]) -> dict[str, str]:
 class _Reading:
     def __init__(self, sample: Sample, hint: Mapping[str, str]) -> None:
         self.sample = sample
-        self.human = hinted(hint)
-        self.unread = [key for key in hint if key not in self.human]
-        self.fields = list(dict.fromkeys([*sample.declared, *sample.fields, *self.human]))
+        self.fields = list(dict.fromkeys([*sample.declared, *sample.fields]))
+        self.notices: list[str] = []
+        self.human = self._human_roles(hint)
         self.shapes = {field: shape(sample.fields.get(field, {})) for field in self.fields}
         self.units: dict[str, Unit] = {field: time_unit(self.shapes[field]) for field in self.fields}
         self.said = {field: self._said(field) for field in self.fields}
@@ -114,7 +114,24 @@ class _Reading:
         """How sure that is: a best lap, which is held against it, is no surer."""
         self._watch()
 
-    # -- what is declared ------------------------------------------------------------------
+    # -- what is said ----------------------------------------------------------------------
+
+    def _human_roles(self, hint: Mapping[str, str]) -> dict[str, str]:
+        """A human's roles of the fields that are there, each role once."""
+        told: dict[str, str] = {}
+        read = hinted(hint)
+        for key in hint:
+            if key not in self.fields:
+                continue
+            if key not in read:
+                self.notices.append(f"{key[:120]}: its label is no role that is known")
+            elif read[key] and read[key] in told.values():
+                self.notices.append(f"{key[:120]}: said to be {read[key]}, as another field is")
+            else:
+                told[key] = read[key]
+        if absent := [key for key in read if read[key] and key not in self.fields]:
+            self.notices.append(f"said of, but not there: {', '.join(absent)[:200]}")
+        return told
 
     def _said(self, field: str) -> tuple[str, Origin] | None:
         """The role a field says it has."""
@@ -347,7 +364,7 @@ class _Reading:
                 sure = min(sure, _CONTRADICTED)
                 reasons.append("last and best lap look alike so far")
             found.append(self._field(field, role, sure, score.origin, reasons))
-        notices = [f"{key}: its label is no role that is known" for key in self.unread]
+        notices = list(self.notices)
         for field, role in self.human.items():
             told, doubt = self._human(field, role)
             found.append(told)
