@@ -29,12 +29,16 @@ from pitwall.api import openapi
 from pitwall.api.description import JSON
 from pitwall.api.jobs import EVENTS
 from pitwall.documents import paths
+from pitwall.documents.circuits import AnalysisDocument
 from pitwall.documents.encoding import to_fields
 from pitwall.documents.schedule import EventDocument, ScheduledSession
+from pitwall.history.format_analysis import stored_form
 from pitwall.history.telemetry.objects import COMPACT_TYPE, Race, Store
 from pitwall.history.telemetry.processing import Opened, computed
+from pitwall.karting.detection.rows import Heard
 from pitwall.pipeline.database import Database
 from pitwall.settings import LOCAL_PROJECT
+from pitwall.sources.analysis import analyse
 from pitwall.sources.recording import open_recording
 
 ITEMS = 2
@@ -50,13 +54,20 @@ _BODIES: dict[str, Any] = {
     "POST /api/keys": {"name": "a bot"},
     "POST /api/jobs": {"kind": "backfill", "season": 2018, "round": 4},
     "POST /api/f1/race-telemetry": {"year": 2026, "round": 12, "frame_skip": 4},
+    "PUT /api/circuits/{circuitId}/format": {"columns": {"c6": "Team"}},
 }
 """What routes are sent, in the order in which they have to come; every other one follows."""
 
 _MAKES = {"POST /api/keys": "/keys/", "POST /api/jobs": "/jobs/"}
 """Routes that make what others are about, and what the paths of those have in them."""
 
-_LAST = ("POST /api/jobs/{id}/cancel", "DELETE /api/keys/{id}", "PATCH /api/users/{uid}/role", "DELETE /api/me")
+_LAST = (
+    "DELETE /api/circuits/{circuitId}/format",
+    "POST /api/jobs/{id}/cancel",
+    "DELETE /api/keys/{id}",
+    "PATCH /api/users/{uid}/role",
+    "DELETE /api/me",
+)
 CSV = "text/csv"
 _FORMATS = {CSV: {"format": "csv"}, EVENTS: {"format": "events"}, COMPACT_TYPE: {"compress": "true"}}
 _QUERIES = {
@@ -68,6 +79,14 @@ _OF_WHAT_RUNS = ("POST /api/sessions/{id}/telemetry/{racingNumber}",)
 """Routes that have no answer for a session that is over."""
 _OF_NO_USE = re.compile(r"/api/(docs|redoc|openapi\.json)")
 _OF_THE_PAST = re.compile(r" /api/(races|drivers|constructors|circuits|standings)\b")
+_OF_A_TRACK = re.compile(r" /api/circuits/{circuitId}/(?!layouts)")
+_TRACK = "kartpark"
+_BOARD = (
+    'init|r|\ngrid||<tbody><tr data-id="r0" class="head"><td data-id="c1" data-type="rk">Clt</td>'
+    '<td data-id="c2" data-type="no">Kart</td><td data-id="c3" data-type="llp">Dernier T.</td></tr>'
+    '<tr data-id="r7"><td data-id="r7c1">1</td><td data-id="r7c2">7</td><td data-id="r7c3">59.105</td></tr></tbody>'
+)
+"""What a made-up kart track's feed says."""
 _HIDDEN = "x" * 43
 
 
@@ -97,13 +116,14 @@ def _write(stack: Stack, auth: str, wanted: str) -> None:
             "constructorId": season.constructor,
             "circuitId": season.circuit,
         }
+        track = {**given, "circuitId": _store_track(stack)}
         examples: dict[str, Any] = orjson.loads(openapi.EXAMPLES.read_bytes()) if wanted else {}
         ids: dict[str, str] = {}
         served = _routes(api.get("/api/openapi.json").raise_for_status().json())
         routes = {route: told for route, told in served.items() if re.search(wanted, route)}
         for route in sorted(routes, key=lambda route: (_turn(route), route)):
             with _running(stack, given["id"]) if route in _OF_WHAT_RUNS else nullcontext():
-                to = past if _OF_THE_PAST.search(route) else given
+                to = track if _OF_A_TRACK.search(route) else past if _OF_THE_PAST.search(route) else given
                 made = next((id_ for part, id_ in ids.items() if part in route), given["id"])
                 shown = _example(api, route, routes[route], {**to, "id": made})
             if route in _MAKES:
@@ -184,6 +204,24 @@ def _store_season(key: str) -> made_up_season.Stored:
     """Stores a made-up season around the session that was played."""
     with closing(Database(LOCAL_PROJECT)) as database:
         return made_up_season.store_season(database, key)
+
+
+def _store_track(stack: Stack) -> str:
+    """Stores a kart track as the app does, and what its feed was found to say; its id."""
+    at = datetime.fromisoformat("2026-11-21T12:00:00Z")
+    analysis = AnalysisDocument(
+        at=at,
+        written_at=at,
+        v=1,
+        heard_from="live.example.com:8523",
+        frames=1,
+        heard_ms=120_000,
+        analysis=stored_form(analyse([Heard(0, _BOARD)])),
+        job=f"analyze-format-kart-{_TRACK}",
+    )
+    stack.firestore().document(paths.circuit(_TRACK)).set({"nom": "Kart Park", "wssUrl": "wss://live.example.com:8523"})
+    stack.firestore().document(paths.circuit_analysis(_TRACK)).set(to_fields(analysis))
+    return _TRACK
 
 
 def _store_telemetry(stack: Stack, year: int, round_: int) -> int:

@@ -100,7 +100,7 @@ def test_every_problem_is_documented(problem_type: type[errors.Problem]):
 def test_a_route_says_who_may(route: str):
     security = OPERATIONS[route].told["security"]
     who = access.TABLE[route]
-    assert (security == [{"idToken": []}]) == (who in (access.Access.USER, access.Access.ADMIN))
+    assert (security == [{"idToken": []}]) == (who in (access.Access.USER, access.Access.TRACKS, access.Access.ADMIN))
     assert (security == [{"idToken": []}, {"apiKey": []}]) == (who is access.Access.ASKER)
     assert ({} in security) == (who in ANYBODY)
 

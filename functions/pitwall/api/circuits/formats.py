@@ -6,6 +6,7 @@ An analysis is a job (`pitwall.history.format_analysis`). What a human says here
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
@@ -130,7 +131,7 @@ def analysis(circuit_id: str) -> Answer:
             notices=force.notices,
             analysis=known or UNSET,
         )
-        return msgspec.to_builtins(shown)
+        return msgspec.to_builtins(shown, builtin_types=(datetime,))
 
     documents = [document for document in (circuit, said, found) if document is not None]
     return caching.answer(body, documents, max_age=caching.CURRENT_S)
