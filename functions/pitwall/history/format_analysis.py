@@ -29,10 +29,7 @@ from pitwall.pipeline.database import Database
 from pitwall.settings import Settings
 from pitwall.sources import captured
 from pitwall.sources.analysis import MOST_FRAMES, Analysis, analyse
-from pitwall.sources.track.channel import Channel, place
-from pitwall.sources.track.polling import PollingChannel
-from pitwall.sources.track.tcp import TcpChannel
-from pitwall.sources.track.websocket import WebSocketChannel
+from pitwall.sources.circuit import listen
 from pitwall.sources.trouble import Trouble
 
 LARGEST: Final = 64 * 1024 * 1024
@@ -41,7 +38,6 @@ MOST_LETTERS: Final = 32 * 1024 * 1024
 """Of frames that are looked at."""
 _TOLD: Final = 2_000
 """Frames of a capture between two words about progress."""
-_ADDRESSES: Final = ("wssUrl", "liveTimingUrl")
 _LISTENED: Final = 0.8
 """Part of the work that is done once the feed was listened to."""
 
@@ -117,7 +113,10 @@ def _listened(
     settings: Settings, circuit: Mapping[str, Any], seconds: int, progress: Progress
 ) -> tuple[str, list[Heard]]:
     """Where a track's timing is, for people, and what it said for so long. Raises BadRequest, OSError."""
-    channel, where = opened(settings, circuit)
+    try:
+        channel, where = listen(circuit, settings, _ignore)
+    except ValueError as error:
+        raise BadRequest(str(error)) from None
     kept = _Kept()
     began = time.monotonic()
     try:
@@ -130,25 +129,13 @@ def _listened(
                 break
     except Trouble as trouble:
         # What was heard until the connection broke says something all the same.
+        if not kept.frames and trouble.state == "refused":
+            raise BadRequest(str(trouble)) from None
         if not kept.frames:
             raise OSError(str(trouble)) from None
     finally:
         channel.close()
-    return where, kept.frames
-
-
-def opened(settings: Settings, circuit: Mapping[str, Any]) -> tuple[Channel, str]:
-    """A connection to a track's timing, not made yet, and where it leads. Raises BadRequest where it says nowhere."""
-    url = next((told for name in _ADDRESSES if isinstance(told := circuit.get(name), str) and told.strip()), "").strip()
-    try:
-        where = place(url)
-        if where.scheme in ("ws", "wss"):
-            return WebSocketChannel(url, settings), str(where)
-        if where.scheme == "tcp":
-            return TcpChannel(url, settings, _ignore), str(where)
-        return PollingChannel(url, settings), str(where)
-    except ValueError as error:
-        raise BadRequest(f"the track says nowhere where its timing is: {error}") from None
+    return str(where), kept.frames
 
 
 def _ignore(_reason: str) -> None:
