@@ -9,8 +9,9 @@
 
 The other end of `pitwall.sources.signalr`, and written apart from it: what F1's servers do is taken from FEED.md, the
 stored frames and SignalR's protocol, never from what the client expects. `hub` is what a test or the local stack
-holds; `playing` and `redate` read recordings ahead, `feed` is the clock that plays them, `state` the snapshot,
-`server` and `connection` the socket, `faults` what goes wrong, `plan` when, `ledger` what everybody was given.
+holds, `base` what every hub has (`local.karts` has others); `playing` and `redate` read recordings ahead, `feed` is the
+clock that plays them, `state` the snapshot, `server`, `connection` and `channel` the socket, `faults` what goes wrong,
+`plan` when, `ledger` what everybody was given.
 See docs/hub.md.
 """
 

@@ -1,4 +1,4 @@
-"""One connection's sending side: what waits for it, in which WebSocket messages it goes out, and how it ends.
+"""One connection's sending side: what waits for it, in which messages it goes out, and how it ends.
 
 Never more than a bounded amount waits: who does not read is dropped, as F1's servers do.
 """
@@ -10,15 +10,14 @@ import math
 from collections import deque
 from typing import Final
 
-from aiohttp import web
-
 from local.hub import wire
+from local.hub.channel import Channel
 from local.hub.faults import Faults
 from local.hub.ledger import Ledger
 from local.hub.playing import FeedRecord
 
 _MESSAGE: Final = 64 * 1024
-"""Characters after which a WebSocket message takes no further record."""
+"""Characters after which a message takes no further record."""
 _JOIN_S: Final = 0.3
 """For how long a record that is to share a message waits for the next one."""
 
@@ -32,10 +31,9 @@ class Connection:
 
     def __init__(
         self,
-        socket: web.WebSocketResponse,
-        transport: asyncio.Transport,
+        channel: Channel,
         name: str,
-        login: str | None,
+        login: str | None = None,
         *,
         ledger: Ledger,
         faults: Faults,
@@ -46,7 +44,7 @@ class Connection:
         self.name, self.login = name, login
         self.topics: set[str] = set()
         self.served = ledger.opened(name)
-        self._socket, self._transport = socket, transport
+        self._channel = channel
         self._ledger, self._faults = ledger, faults
         self._ping_s, self._limit = ping_s, limit
         self._waiting: deque[FeedRecord | str] = deque()
@@ -100,10 +98,7 @@ class Connection:
     def drop(self, reason: str, *, flush: bool = True) -> None:
         """Ends the connection without a close frame; what is already in the socket still goes out if `flush`."""
         if self._end(reason):
-            if flush:
-                self._transport.close()
-            else:
-                self._transport.abort()
+            self._channel.drop(flush=flush)
 
     async def close(self, reason: str, record: str) -> None:
         """Ends the connection with a close record and a close frame."""
@@ -111,9 +106,9 @@ class Connection:
             try:
                 if not self._silent_until:
                     await self._write(record)
-                await asyncio.wait_for(self._socket.close(), 1.0)
+                await self._channel.close()
             except (OSError, RuntimeError, TimeoutError):
-                self._transport.abort()
+                self._channel.drop(flush=False)
 
     def gone(self) -> None:
         """The other side has ended it."""
@@ -161,7 +156,7 @@ class Connection:
             return
 
     async def _send_some(self) -> None:
-        """Sends the first records in line, together as far as they fit into one message."""
+        """Sends the first records in line, as many as fit into one message."""
         texts: list[str] = []
         records: list[FeedRecord] = []
         size = 0
@@ -179,7 +174,8 @@ class Connection:
         if not texts:
             return
         try:
-            await self._write("".join(texts))
+            for message in self._channel.messages(texts):
+                await self._write(message)
         except (OSError, RuntimeError):
             for record in records:
                 self._ledger.lost(record)
@@ -193,17 +189,9 @@ class Connection:
             self._ledger.sent(self.served, record)
 
     async def _write(self, text: str) -> None:
-        """One WebSocket message, or two, or one in two frames. Raises OSError or RuntimeError on a closed socket."""
+        """One message, whole or cut in two. Raises OSError or RuntimeError on a closed socket."""
         rng = self._faults.rng
         if len(text) < 2 or not self._faults.cut or rng.random() >= self._faults.cut:
-            await self._socket.send_str(text)
-        elif rng.random() < 0.5:
-            cut = rng.randrange(1, len(text))
-            await self._socket.send_str(text[:cut])
-            # A moment later, so that the two do not reach the client together.
-            await asyncio.sleep(0.005)
-            await self._socket.send_str(text[cut:])
+            await self._channel.send(text)
         else:
-            if self._transport.is_closing():
-                raise ConnectionResetError("the socket is closed")
-            self._transport.write(wire.fragmented(text, rng.randrange(1, len(text.encode()))))
+            await self._channel.send_cut(text, rng)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal, TypeAlias
 
-Where: TypeAlias = Literal["negotiate", "connect"]
+Where: TypeAlias = Literal["negotiate", "connect", "lookup", "poll"]
+"""A step of somebody's way in: F1's first two; of kart tracks also what tells where to connect, and polling."""
 Step: TypeAlias = Literal["negotiate", "handshake", "subscribe"]
 
 

@@ -10,14 +10,13 @@ import logging
 import math
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, Generic, Protocol, TypeVar
 
 from local.hub.connection import Connection
 from local.hub.ledger import Ledger
 from local.hub.plan import Fault, FaultPlan
-from local.hub.playing import FeedRecord, Programme
-from local.hub.state import FeedState
+from local.hub.playing import FeedRecord
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +29,25 @@ _TICK_S: Final = 0.02
 """Above the speed `_FAST` messages are gathered for this long, as many are due in every moment."""
 _STUCK_S: Final = 10.0
 """At the speed that does not wait, for how long the feed waits for a connection that does not read."""
+
+
+class State(Protocol):
+    """What somebody who comes late is told: kept up with what has been played."""
+
+    def apply(self, record: FeedRecord) -> None:
+        """Merges one message."""
+        ...
+
+
+StateT = TypeVar("StateT", bound=State)
+
+
+class Programme(Protocol):
+    """Everything a hub plays, in order. opening: what is there before the first message."""
+
+    opening: list[FeedRecord]
+
+    def __iter__(self) -> Iterator[FeedRecord]: ...
 
 
 class _ReadAhead:
@@ -130,26 +148,27 @@ class FeedClock:
             return
 
 
-class Feed:
+class Feed(Generic[StateT]):
     """Plays a programme to the connections.
 
-    ordinal: of the next message. at: instant of the newest one, ms since the epoch. position: its offset, ms.
+    state: what has been played so far. ordinal: of the next message. at: instant of the newest one, ms since the epoch.
+    position: its offset, ms.
     """
 
     def __init__(
         self,
         programme: Programme,
+        state: StateT,
         *,
         speed: float,
         plan: FaultPlan | None,
         apply: Callable[[Fault], None],
         ledger: Ledger,
         connections: set[Connection],
-        leftovers: bool,
         lifetime_ms: float,
     ) -> None:
         self.clock = FeedClock(speed)
-        self.state = FeedState(leftovers)
+        self.state = state
         self.ordinal = 0
         self.at = 0
         self.position = 0

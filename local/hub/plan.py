@@ -29,14 +29,22 @@ Kind: TypeAlias = Literal[
     "close-reconnect",
     "expire-token",
     "calm",
+    "junk",
+    "reset",
 ]
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+KART_KINDS: Final[tuple[Kind, ...]] = (
+    *("drop", "silence", "hold", "cut", "join", "refuse-403", "refuse-429", "refuse-502", "refuse-connect"),
+    *("calm", "junk", "reset"),
+)
+"""What can go wrong at a kart track's relay."""
+KINDS: Final[tuple[Kind, ...]] = tuple(kind for kind in get_args(Kind) if kind not in ("junk", "reset"))
+"""What can go wrong at F1's hub."""
 
 _WORDS: Final[dict[Kind, str]] = {
     "drop": "every connection is dropped without a word",
     "silence": "every connection goes silent for good, without being closed",
     "hold": "every connection's messages are held back for {seconds:g} s, then come at once",
-    "cut": "WebSocket messages are cut in two, {probability:.0%} of them",
+    "cut": "messages are cut in two, {probability:.0%} of them",
     "join": "messages wait for the next and come together, {probability:.0%} of them",
     "refuse-401": "connections are dropped, negotiate answers 401 {times}",
     "refuse-403": "connections are dropped, negotiate answers 403 {times}",
@@ -49,7 +57,9 @@ _WORDS: Final[dict[Kind, str]] = {
     "close": "every connection gets a close record that allows no reconnect",
     "close-reconnect": "every connection gets a close record that allows a reconnect",
     "expire-token": "the token expires: who came with it is closed, and it is refused from now on",
-    "calm": "WebSocket messages are whole again, each by itself",
+    "calm": "messages are whole again, each by itself",
+    "junk": "the relay passes on what a scanner has sent to its port",
+    "reset": "the whole board is sent anew",
 }
 
 
@@ -86,6 +96,7 @@ class FaultPlan(Sequence[tuple[int, Fault]]):
         connect_s: float = 15.0,
         room_s: float = 10.0,
         token: bool = False,
+        kinds: Sequence[Kind] = KINDS,
     ) -> FaultPlan:
         """A plan for a feed of `duration_ms` that leaves a client time to recover from each fault before the next.
 
@@ -93,6 +104,7 @@ class FaultPlan(Sequence[tuple[int, Fault]]):
         speed: what the feed is played at; one that does not wait leaves no room for anything. silence_s, connect_s:
         after how long the client notices silence and a stalled connection. room_s: seconds by the wall clock it is
         given to be back after that, for each try. token: whether it logs in with one, which then expires at the end.
+        kinds: those there are.
         """
         rng = Random(seed)
         if speed == math.inf:
@@ -106,7 +118,7 @@ class FaultPlan(Sequence[tuple[int, Fault]]):
 
         left = duration_ms - room_s * 1000 * speed
         chosen: list[tuple[Fault, float]] = []
-        everyone = [kind for kind in KINDS if kind not in ("calm", "expire-token")]
+        everyone = [kind for kind in kinds if kind not in ("calm", "expire-token")]
         last = [planned("expire-token")] if token else []
         left -= sum(need for _, need in last)
         once = [planned(kind) for kind in everyone]

@@ -17,10 +17,12 @@ import orjson
 from aiohttp import WSMsgType, web
 
 from local.hub import wire
+from local.hub.channel import WebSocketChannel
 from local.hub.connection import Connection
 from local.hub.faults import Faults, Refusal, Where
 from local.hub.feed import Feed
 from local.hub.ledger import Ledger
+from local.hub.state import FeedState
 from pitwall.sources.record import plain_topic
 
 logger = logging.getLogger(__name__)
@@ -55,7 +57,9 @@ class _HungUp(Exception):
 class Server:
     """The HTTP application of one hub and its connections."""
 
-    def __init__(self, door: Door, faults: Faults, ledger: Ledger, feed: Feed, connections: set[Connection]) -> None:
+    def __init__(
+        self, door: Door, faults: Faults, ledger: Ledger, feed: Feed[FeedState], connections: set[Connection]
+    ) -> None:
         self._door, self._faults, self._ledger, self._feed = door, faults, ledger, feed
         self._connections = connections
         # Connection token to the cookie it was negotiated with.
@@ -160,8 +164,7 @@ class Server:
             return
         self._ledger.attempt("handshake", 200)
         connection = Connection(
-            socket,
-            transport,
+            WebSocketChannel(socket, transport),
             token,
             _bearer(request),
             ledger=self._ledger,

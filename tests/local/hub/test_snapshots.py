@@ -136,7 +136,7 @@ def test_next_session_replaces_the_states_of_the_one_before(tmp_path: Path):
 
 
 def test_client_for_whom_too_much_waits_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("local.hub.hub._OUTBOX_BYTES", 200)
+    monkeypatch.setattr("local.hub.hub.OUTBOX_BYTES", 200)
     with Hub([Playing(recording(tmp_path / "session.jsonl"))], speed=400) as hub, connected(hub) as client:
         client.subscribe(["TimingData"])
         hub.silence(3600)
