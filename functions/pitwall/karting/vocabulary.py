@@ -131,8 +131,8 @@ class Column(TypedDict, total=False):
     Header: str
     Role: str
     """The field of `Line` it fills; absent where that is not known."""
-    Because: Literal["type", "header"]
-    """What told the role: the protocol's declared type, or the header."""
+    Because: Literal["human", "type", "header", "behaviour"]
+    """Who or what told the role: a human, the protocol's declared type, the header, or an analysis of what it does."""
 
 
 class Grid(TypedDict, total=False):

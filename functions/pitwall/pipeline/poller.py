@@ -262,11 +262,63 @@ def _openf1(_: str, settings: Settings) -> Opened:
     return Opened(open_openf1(settings), settings.speed, rewindable=False)
 
 
+def _apex(url: str, settings: Settings) -> Opened:
+    from pitwall.sources.apex.live import open_apex
+
+    return _track(lambda: open_apex(url, settings), settings)
+
+
+def _rmonitor(address: str, settings: Settings) -> Opened:
+    from pitwall.sources.rmonitor.live import open_rmonitor
+
+    return _track(lambda: open_rmonitor(address, settings), settings)
+
+
+def _racemonitor(race: str, settings: Settings) -> Opened:
+    from pitwall.sources.rmonitor.live import open_racemonitor
+
+    return _track(lambda: open_racemonitor(race, settings), settings)
+
+
+def _described(argument: str, settings: Settings) -> Opened:
+    """`<url>#<file of the description>`."""
+    from pitwall.sources.described import open_described, read_description
+
+    url, _, path = argument.partition("#")
+    return _track(lambda: open_described(url, read_description(path), settings), settings)
+
+
+def _circuit(id_: str, settings: Settings) -> Opened:
+    from pitwall.documents import paths
+    from pitwall.sources.circuit import open_circuit
+
+    if not paths.valid_id(id_):
+        raise SourceError(f"{id_!r} is no id of a circuit")
+    of = (paths.circuit(id_), paths.circuit_format(id_), paths.circuit_analysis(id_))
+    stored = database_of(settings.project).read(of)
+    circuit, said, analysis = (stored[path].fields for path in of)
+    if circuit is None:
+        raise SourceError(f"there is no circuit {id_}")
+    return _track(lambda: open_circuit(id_, circuit, said, analysis, settings), settings)
+
+
+def _track(open_track: Callable[[], LiveSource], settings: Settings) -> Opened:
+    try:
+        return Opened(open_track(), settings.speed, rewindable=False)
+    except ValueError as error:
+        raise SourceError(str(error)) from None
+
+
 _SOURCES: dict[str, Callable[[str, Settings], Opened]] = {
+    "apex": _apex,
     "archive": _archive,
+    "circuit": _circuit,
+    "described": _described,
     "f1": _f1,
     "openf1": _openf1,
+    "racemonitor": _racemonitor,
     "recording": _recording,
+    "rmonitor": _rmonitor,
 }
 """Sources by kind. Each imports what it needs only when it is wanted."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pitwall.message import FEED_GAP, FeedStatus, Message
 from pitwall.settings import Settings
-from pitwall.sources.signalr import SignalRSource
+from pitwall.sources import LiveSource
 
 PATIENCE_S = 30.0
 """How long something that must come is waited for; only a test that fails takes so long."""
@@ -25,7 +25,7 @@ def live_settings(url: str, **changes: Any) -> Settings:
 class Reading:
     """What a source has yielded so far. Closes the source at its end."""
 
-    def __init__(self, source: SignalRSource) -> None:
+    def __init__(self, source: LiveSource) -> None:
         self.source = source
         self.items: list[Message | FeedStatus] = []
         self.error: BaseException | None = None

@@ -7,7 +7,7 @@ frames is the board's layout, and nothing of the race: that is the state machine
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from pitwall.karting import values, vocabulary
@@ -32,9 +32,14 @@ _BGR: Final = re.compile(r"no(?:tc)?(\d{1,8})", re.ASCII)
 class Translation:
     """The frames of one connection, or one recording, in order."""
 
-    def __init__(self, reject: Reject) -> None:
-        """reject: called with the reason for everything that cannot be used."""
+    def __init__(
+        self, reject: Reject, human: Mapping[str, str] | None = None, found: Mapping[str, str] | None = None
+    ) -> None:
+        """reject: called with the reason for everything that cannot be used. human, found: roles by column (`c5`), as
+        in `columns`."""
         self._reject = reject
+        self._human = human
+        self._found = found
         self._roles: dict[str, str] = {}
         self._colours: dict[str, str] = {}
         self._at = 0
@@ -180,7 +185,7 @@ class Translation:
         if board is None:
             self._reject("bad-grid")
             return
-        told = columns(board.columns)
+        told = columns(board.columns, self._human, self._found)
         self._roles = {column["Key"]: column.get("Role", "") for column in told}
         self._teams = False
         rows = {name: self._row_of(row) for name, row in board.rows.items()}

@@ -1,0 +1,124 @@
+"""The sources `rmonitor` (lines over TCP) and `racemonitor` (a race at Race Monitor, over its WebSocket).
+
+Race Monitor is asked which server has a race and with which token it is joined; the token is told to nobody. Four
+public clients do it so.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+import orjson
+
+from pitwall.message import Message
+from pitwall.settings import Settings
+from pitwall.sources import LiveSource
+from pitwall.sources.record import Reject
+from pitwall.sources.rmonitor.translation import Translation
+from pitwall.sources.track.channel import Channel, place
+from pitwall.sources.track.opening import open_channel
+from pitwall.sources.track.source import TrackSource
+from pitwall.sources.track.web import Web
+from pitwall.sources.track.websocket import WebSocketChannel
+from pitwall.sources.trouble import Trouble
+
+_RACE: Final = re.compile(r"\d{1,12}", re.ASCII)
+_HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?", re.ASCII)
+_HEARTBEAT: Final = re.compile(r"^\$F,", re.MULTILINE)
+
+
+def open_rmonitor(address: str, settings: Settings) -> LiveSource:
+    """RMonitor at `host:port` over TCP, or at the URL of a WebSocket. Raises ValueError for what is no address."""
+    url = address if "://" in address else f"tcp://{address}"
+    place(url)
+    return TrackSource("rmonitor", settings, lambda reject: open_channel(url, settings, reject), RMonitorReading)
+
+
+def open_racemonitor(race: str, settings: Settings) -> LiveSource:
+    """A race at Race Monitor, by its id. Raises ValueError for what is none."""
+    check_race(race)
+    return TrackSource("racemonitor", settings, lambda _: RaceMonitorChannel(race, settings), RMonitorReading)
+
+
+def check_race(race: str) -> None:
+    """Raises ValueError for what is no id of a race."""
+    if _RACE.fullmatch(race) is None:
+        raise ValueError("no id of a race at Race Monitor: that is a number")
+
+
+class RMonitorReading:
+    """The lines of one connection."""
+
+    def __init__(self, reject: Reject) -> None:
+        self.beats = False
+        """A heartbeat has come: from then on there is one each second."""
+        self._translation = Translation(reject)
+
+    def read(self, texts: list[str], at: int) -> list[Message]:
+        told: list[Message] = []
+        for text in texts:
+            self.beats = self.beats or _HEARTBEAT.search(text) is not None
+            told += self._translation.read(text.split("\n"), at)
+        return told
+
+
+class RaceMonitorChannel:
+    """Looks a race up, joins it and receives its lines."""
+
+    def __init__(self, race: str, settings: Settings) -> None:
+        self._race = race
+        self._settings = settings
+        self._web = Web(settings)
+        self._opened: Channel | None = None
+        self._closed = False
+
+    def open(self) -> None:
+        url = self._settings.racemonitor_url.rstrip("/")
+        host, instance, token = _told(self._web.get(f"{url}/Info/WebRaceList", {"raceID": self._race}))
+        scheme = "wss" if urlsplit(url).scheme == "https" else "ws"
+        opened = self._opened = WebSocketChannel(
+            f"{scheme}://{host}/instance/{quote(instance, safe='')}/{quote(token, safe='')}",
+            self._settings,
+            greeting=[f"$JOIN,{instance},{token}"],
+        )
+        if self._closed:
+            raise Trouble("closed")
+        opened.open()
+
+    def receive(self, timeout_s: float) -> list[str]:
+        if self._opened is None:
+            raise Trouble("not connected")
+        return self._opened.receive(timeout_s)
+
+    def close(self) -> None:
+        self._closed = True
+        self._web.close()
+        if self._opened is not None:
+            self._opened.close()
+
+
+def _told(answer: str) -> tuple[str, str, str]:
+    """Host, instance and token out of the answer to a lookup. Raises Trouble."""
+    try:
+        told = orjson.loads(answer)
+    except orjson.JSONDecodeError:
+        told = None
+    races: Any = told.get("CurrentRaces") if isinstance(told, dict) else None
+    if not isinstance(told, dict) or not isinstance(races, list):
+        raise Trouble("Race Monitor answers with what is no list of races")
+    races = [race for race in races if isinstance(race, dict)]
+    race = next((race for race in races if race.get("ReceivingData")), races[0] if races else None)
+    if race is None:
+        raise Trouble("Race Monitor has no such race on now")
+    host, instance, token = (
+        str(value) for value in (told.get("LiveTimingHost"), race.get("Instance"), told.get("LiveTimingToken"))
+    )
+    if _HOST.fullmatch(host) is None or not _plain(instance) or not _plain(token):
+        raise Trouble("Race Monitor does not say how its race is joined")
+    return host, instance, token
+
+
+def _plain(text: str) -> bool:
+    return 0 < len(text) <= 500 and text.isprintable() and "," not in text and text != "None"
