@@ -10,12 +10,14 @@ from typing import Any, Literal, TypeVar
 
 from msgspec import UNSET, UnsetType
 
-from pitwall.documents import drivers, live, paths
+from pitwall.documents import circuits, drivers, live, paths
 from pitwall.documents import session as documents
 from pitwall.documents.base import SCHEMA_VERSION, Document
 from pitwall.documents.encoding import instant
+from pitwall.karting import app, endurance
 from pitwall.karting.records import Kart, Lap, Visit
-from pitwall.karting.state import KartState, best_lap, laps_completed, laps_down
+from pitwall.karting.state import KartState, best_lap, laps_completed, laps_down, stops_made
+from pitwall.message import FeedStatus
 from pitwall.timing import change
 from pitwall.timing.change import Change
 
@@ -159,19 +161,13 @@ def _tyres(state: KartState, what: Change) -> Projected:
         fastest = best_lap(kart)
         lines[kart.number] = live.TyreLine(
             stint=len(kart.stints),
-            stops=_stops(kart),
+            stops=stops_made(kart),
             best_lap_ms=_set(fastest.time if fastest is not None else None),
             best_lap=fastest.number if fastest is not None and fastest.number else UNSET,
         )
     if not lines:
         return None
     return paths.live(state.session, "tyres"), live.TyresDocument(at=instant(state.changed_at(what)), lines=lines)
-
-
-def _stops(kart: Kart) -> int:
-    """As the board counts them; else the visits seen."""
-    told: int | None = kart.line.get("Stops")
-    return told if told is not None else sum(visit.lap > 1 for visit in kart.visits)
 
 
 # -- drivers and laps ----------------------------------------------------------------------
@@ -223,11 +219,11 @@ def _stints(kart: Kart) -> list[drivers.Stint]:
 def _pit_stop(visit: Visit) -> drivers.PitStop:
     seen = visit.out_at - visit.in_at if visit.in_at is not None and visit.out_at is not None else None
     return drivers.PitStop(
-        lap=visit.lap,
+        lap=_set(visit.lap),
         in_at=_instant(visit.in_at),
         out_at=_instant(visit.out_at),
         lane_time_ms=_set(seen),
-        stop=visit.lap > 1,
+        stop=visit.stop,
     )
 
 
@@ -305,6 +301,114 @@ def _session_status(state: KartState, what: Change) -> Projected:
     )
 
 
+def _gap(state: KartState, what: Change) -> Projected:
+    number = int(what.key)
+    told = state.data.gaps[number]
+    return paths.series(state.session, change.GAP, number), documents.GapDocument(
+        at=instant(state.changed_at(what)),
+        n=number,
+        start_date=instant(told.started_at),
+        end_date=instant(told.ended_at),
+        reason=told.reason or UNSET,
+        merged=told.merged,
+        laps=state.gap_laps(number),
+        series=[change.RACE_CONTROL, change.SESSION_STATUS, change.TRACK_STATUS],
+    )
+
+
+# -- the track -----------------------------------------------------------------------------
+
+
+def _app(state: KartState, what: Change) -> Projected:
+    circuit, shown = state.data.circuit, _shown(state)
+    if circuit is None or not shown or not paths.valid_id(circuit.id):
+        return None
+    rows = {kart.number: app.row(state, kart) for kart in shown}
+    newest = max(shown, key=lambda kart: kart.changed_at)
+    return paths.circuit_live(circuit.id), circuits.AppTimingDocument(
+        at=instant(state.changed_at(what)),
+        type="timing",
+        circuit_id=circuit.id,
+        data=rows[newest.number],
+        rows=rows,
+        session=state.session,
+    )
+
+
+def _notice(state: KartState, what: Change) -> Projected:
+    circuit, id_ = state.data.circuit, str(what.key)
+    if circuit is None or not paths.valid_id(circuit.id):
+        return None
+    told = state.data.notices[id_]
+    return paths.notice(circuit.id, id_), circuits.NoticeDocument(
+        at=instant(told.at),
+        kind=told.kind,
+        field=told.key,
+        role=told.role,
+        message=told.message,
+        session=told.session or UNSET,
+    )
+
+
+def connection(state: KartState, session: str, status: FeedStatus) -> Projected:
+    """One event of the connection; None while the track is not known. session: the one it was on."""
+    circuit = state.data.circuit
+    if circuit is None or not paths.valid_id(circuit.id):
+        return None
+    return paths.connection(circuit.id, f"{max(status.at, 0):013d}-{status.state}"), circuits.ConnectionDocument(
+        at=instant(status.at),
+        feed_id=state.data.feed,
+        state=status.state,
+        message=status.detail or UNSET,
+        reconnects=status.reconnects,
+        session=session or UNSET,
+    )
+
+
+# -- stints and stops owed -----------------------------------------------------------------
+
+
+def _endurance(state: KartState, what: Change) -> Projected:
+    at = state.changed_at(what)
+    told = endurance.standing(state, at) if state.endurance else {}
+    if not told:
+        return None
+    rules = state.rules
+    return paths.live(state.session, "endurance"), circuits.EnduranceDocument(
+        at=instant(at),
+        rules=circuits.Endurance(
+            stops=_set(rules.get("Stops")),
+            stop_ms=_set(rules.get("StopMs")),
+            stop_cost_ms=_set(rules.get("StopCostMs")),
+            stint_ms=_set(rules.get("StintMs")),
+            driver_ms=_set(rules.get("DriverMs")),
+        )
+        if rules
+        else UNSET,
+        lines={
+            number: circuits.EnduranceLine(
+                position=_set(kart.position),
+                stint=kart.stint,
+                stint_ms=_set(kart.stint_ms),
+                stint_left_ms=_set(kart.stint_left_ms),
+                driver=_set(kart.driver),
+                driver_ms=_set(kart.driver_ms),
+                stops=kart.stops,
+                stops_owed=_set(kart.stops_owed),
+                in_pit_since=_instant(kart.in_pit_since),
+                last_stop_ms=_set(kart.last_stop_ms),
+                short_stops=_set(kart.short_stops),
+                laps=_set(kart.laps),
+                adjusted_position=_set(kart.adjusted_position),
+                adjusted_gap_ms=_set(kart.adjusted_gap_ms),
+                penalties=kart.penalties or UNSET,
+            )
+            for number, kart in told.items()
+        },
+        pit_queue=endurance.pit_queue(state),
+    )
+
+
 _PROJECTIONS: dict[str, Callable[[KartState, Change], Projected]] = {
     change.SESSION: _session,
     change.TOWER: _tower,
@@ -315,4 +419,8 @@ _PROJECTIONS: dict[str, Callable[[KartState, Change], Projected]] = {
     change.RACE_CONTROL: _race_control,
     change.TRACK_STATUS: _track_status,
     change.SESSION_STATUS: _session_status,
+    change.GAP: _gap,
+    change.APP: _app,
+    change.NOTICE: _notice,
+    change.ENDURANCE: _endurance,
 }

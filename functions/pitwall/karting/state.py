@@ -11,13 +11,14 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 from itertools import chain, count
 from typing import Any, Final
 
 from msgspec import field
 
 from pitwall.karting import vocabulary
-from pitwall.karting.records import DriverChange, Kart, Lap, Stint, Visit
+from pitwall.karting.records import Circuit, DriverChange, Gap, Kart, Lap, Notice, Stint, Visit
 from pitwall.message import FEED_GAP, Message
 from pitwall.timing import change
 from pitwall.timing.change import Change
@@ -32,6 +33,13 @@ MAX_LAP_MS: Final = 24 * 3_600_000
 LONGEST_TEXT: Final = 200
 LONGEST_MESSAGE: Final = 2_000
 MOST_ROWS: Final = 1_000
+MOST_NOTICES: Final = 200
+MOST_MISSED: Final = 2_000
+"""Laps, or visits to the pits, in one gap: what a board says beyond is no count."""
+ENDURANCE_MS: Final = 5_000
+"""Between two times that stints and stops owed are told, unless a kart comes in or goes out."""
+OVER_MS: Final = 600_000
+"""So long after the chequered flag they are still told: somebody may be on the last lap."""
 TRACK_STATUS: Final[Mapping[str, tuple[str, str]]] = {
     "green": ("1", "AllClear"),
     "yellow": ("2", "Yellow"),
@@ -59,6 +67,15 @@ class Data(SessionData):
     marks: bool = False
     """Whether the board marks lap times that are a best."""
     lap_count: dict[str, int] = field(default_factory=dict)
+    gaps: list[Gap] = field(default_factory=list)
+    circuit: Circuit | None = None
+    """The track, once the source has told it; of the feed, not of the session."""
+    notices: dict[str, Notice] = field(default_factory=dict)
+    """By id; of the feed as well."""
+    visited: bool = False
+    """Whether any kart was seen in the pits."""
+    endurance_at: int | None = None
+    """When stints and stops owed were last told."""
 
 
 class KartState(Machine[Data]):
@@ -72,7 +89,11 @@ class KartState(Machine[Data]):
         self._begin()
 
     def _begin(self) -> None:
+        self.rows_shown: dict[str, tuple[int, Any]] = {}
+        """What a projection made of each row, and how often that had changed then: it is made anew once it changes."""
         self._changes: set[Change] = set()
+        self._visited = False
+        """Whether a kart came in or went out with this message."""
         self._handlers: dict[str, Callable[[dict[str, Any], Message], None]] = {
             vocabulary.SESSION: self._session,
             vocabulary.GRID: self._grid,
@@ -83,6 +104,8 @@ class KartState(Machine[Data]):
             vocabulary.CLOCK: self._clock,
             vocabulary.LAP_COUNT: self._lap_count,
             vocabulary.RACE_CONTROL: self._race_control,
+            vocabulary.CIRCUIT: self._circuit,
+            vocabulary.NOTICE: self._notice,
             FEED_GAP: self._feed_gap,
         }
 
@@ -94,6 +117,16 @@ class KartState(Machine[Data]):
         return self.data.info.get("Type") == "Race"
 
     @property
+    def rules(self) -> dict[str, int]:
+        """Of an endurance race at this track, fields of `vocabulary.Endurance`; empty where none are known."""
+        return self.data.circuit.rules if self.data.circuit is not None else {}
+
+    @property
+    def endurance(self) -> bool:
+        """Whether it is a race in which stints and stops matter: there are rules of them, or karts come in."""
+        return self.race and self.data.started_at is not None and (self.data.visited or bool(self.rules))
+
+    @property
     def racing_numbers(self) -> list[str]:
         """Of the karts whose number is known."""
         return [kart.number for kart in self.data.karts.values() if kart.number]
@@ -101,6 +134,12 @@ class KartState(Machine[Data]):
     def kart(self, number: str) -> Kart | None:
         """The kart with a racing number."""
         return next((kart for kart in self.data.karts.values() if number and kart.number == number), None)
+
+    def successor(self, session: str) -> KartState:
+        """The machine of the feed's next session: what is known of the track goes on."""
+        after = KartState(session, self.data.feed)
+        after.data.circuit, after.data.notices = self.data.circuit, self.data.notices
+        return after
 
     def next_session(self, message: Message) -> str | None:
         """The key of the session this message begins, if it is another than this one."""
@@ -118,11 +157,12 @@ class KartState(Machine[Data]):
 
     def apply(self, message: Message) -> set[Change]:
         """Merges one message; returns what it changed."""
-        self._changes = set()
+        self._changes, self._visited = set(), False
         data = self.data
         self._settle(message.at)
         data.last_at = max(data.last_at, message.at)
         self._handle(message)
+        self._look_at_stints(message.at)
         return self._stamp(message.at)
 
     def finish(self) -> set[Change]:
@@ -136,6 +176,22 @@ class KartState(Machine[Data]):
     def _note_kart(self, kart: Kart) -> None:
         if kart.number:
             self._note(change.DRIVER, kart.number)
+
+    def _note_row(self, kart: Kart, at: int) -> None:
+        kart.changes += 1
+        kart.changed_at = max(kart.changed_at, at)
+        if self.data.circuit is not None:
+            self._note(change.APP)
+
+    def _look_at_stints(self, at: int) -> None:
+        """Notes that stints and stops owed are to be told: when a kart came in or went out, and every five seconds."""
+        data = self.data
+        if not self.endurance:
+            return
+        due = data.endurance_at is None or not 0 <= at - data.endurance_at < ENDURANCE_MS
+        if self._visited or (due and at - (data.finished_at or at) < OVER_MS):
+            self._note(change.ENDURANCE)
+            data.endurance_at = at
 
     def _kart(self, row: Any) -> Kart | None:
         """The kart of a row, a new one if the row is; None, counted, for what is no row."""
@@ -179,6 +235,10 @@ class KartState(Machine[Data]):
     def _flag(self, payload: dict[str, Any], message: Message) -> None:
         shown, at, data = payload.get("Flag"), message.at, self.data
         if shown in ("green", "yellow", "code60", "warmup"):
+            if data.started_at is None and data.session_status and data.session_status[0].at < at:
+                for kart in data.karts.values():
+                    if not (kart.laps or kart.in_pit):
+                        kart.stints[0].started_at = at
             self._started(at)
         elif shown == "chequered":
             data.finished_at = at
@@ -230,11 +290,125 @@ class KartState(Machine[Data]):
             self.data.race_control.append(SeriesItem(message.at, told))
             self._note(change.RACE_CONTROL, len(self.data.race_control) - 1)
 
-    def _feed_gap(self, _payload: dict[str, Any], _message: Message) -> None:
-        """Crossings may have been missed: no open lap has a beginning that is known."""
-        for kart in self.data.karts.values():
+    # -- the track -------------------------------------------------------------------------
+
+    def _circuit(self, payload: dict[str, Any], _message: Message) -> None:
+        known, told = self.data.circuit, _text(payload["Circuit"])
+        labels, rules = payload.get("Labels") or {}, payload.get("Endurance") or {}
+        if not told:
+            self._reject("bad-KartCircuit")
+            return
+        self.data.circuit = Circuit(
+            told,
+            {key: _text(label, 64) for key, label in labels.items() if _COLUMN.fullmatch(key) and label},
+            {key: rule for key in _RULES if (rule := _number(rules.get(key))) is not None and rule >= 0},
+        )
+        if known == self.data.circuit:
+            return
+        self.rows_shown.clear()
+        self._note(change.APP)
+        for notice in self.data.notices if known is None else ():
+            self._note(change.NOTICE, notice)
+
+    def _notice(self, payload: dict[str, Any], message: Message) -> None:
+        """Something that was told before is not told again: a human has seen it, or will."""
+        kind, key, role = (_text(payload[name]) for name in ("Kind", "Key", "Role"))
+        id_ = f"{_slug(kind, 24) or 'notice'}-{blake2b(repr((kind, key, role)).encode(), digest_size=6).hexdigest()}"
+        if id_ not in self.data.notices and len(self.data.notices) < MOST_NOTICES:
+            said = _text(payload["Message"], LONGEST_MESSAGE)
+            self.data.notices[id_] = Notice(message.at, kind, key, role, said, self.data.session)
+            self._note(change.NOTICE, id_)
+
+    # -- a lost connection -----------------------------------------------------------------
+
+    def _feed_gap(self, payload: dict[str, Any], message: Message) -> None:
+        """Crossings may have been missed: no open lap has a beginning that is known, until the board is told again."""
+        data = self.data
+        if not data.karts:
+            return  # nothing was known yet: nothing can have been missed of it
+        since, until = _number(payload.get("From")), _number(payload.get("To"))
+        until = message.at if until is None else until
+        told = Gap(min(data.last_at if since is None else since, until), until, _text(str(payload.get("Reason") or "")))
+        if data.gaps and not data.gaps[-1].merged:
+            # Lost once more before the board was told: one gap.
+            told.started_at, told.laps = data.gaps[-1].started_at, data.gaps[-1].laps
+            data.gaps[-1] = told
+        else:
+            data.gaps.append(told)
+            for kart in data.karts.values():
+                if kart.late is not None:
+                    self._lacks(kart, [kart.late], [len(data.gaps) - 1])
+                kart.gaps.append(len(data.gaps) - 1)
+                kart.crossed_before = kart.crossed_at
+        for kart in data.karts.values():
             kart.crossed_at = kart.unsure_at = kart.late = None
-            kart.broken = True
+        self._note(change.GAP, len(data.gaps) - 1)
+
+    def _lacks(self, kart: Kart, laps: Iterable[int], gaps: Iterable[int]) -> None:
+        """Laps of a kart lack something because of gaps."""
+        numbers = list(laps)
+        for number in numbers:
+            if (lap := kart.laps.get(number)) is not None:
+                lap.unseen = True
+                self._note(change.LAP, number)
+        for gap in gaps:
+            named = self.data.gaps[gap].laps.setdefault(kart.row, [])
+            named += [number for number in numbers if number not in named]
+            self._note(change.GAP, gap)
+
+    def gap_laps(self, number: int) -> dict[str, list[int]]:
+        """Laps that lack something because of gap `number`, or may be wrong, by racing number of the kart.
+
+        Until the whole board is told again these are also the laps that were open.
+        """
+        gap, found = self.data.gaps[number], {}
+        for row, kart in self.data.karts.items():
+            open_now = [kart.count + 1] if not gap.merged and number in kart.gaps else []
+            laps = sorted({*gap.laps.get(row, ()), *open_now})
+            if laps and kart.number:
+                found[kart.number] = laps
+        return found
+
+    def _resume(self, kart: Kart, before: Mapping[str, Any], line: Mapping[str, Any], at: int) -> None:
+        """The first board after a gap: what it shows of a kart's laps and visits.
+
+        Laps that ended meanwhile are known where the board counts them, and the last one has its time. Where it does
+        not count, they can be told only if there was no time for more than one: else nobody knows how many they were.
+        """
+        time, told = line.get("LastLapMs"), line.get("Laps")
+        begun, kart.crossed_before = kart.crossed_before, None
+        shortest = min((k.line["BestLapMs"] for k in self.data.karts.values() if k.line.get("BestLapMs")), default=0)
+        laps = int(begun is None or at - begun >= shortest) + int(begun is None or at - begun >= 2 * shortest)
+        stood = kart.in_pit and line.get("Status") == "inPit" and line.get("Stops") == before.get("Stops")
+        if told is not None:
+            driven = told - kart.count
+        elif time is None or stood:
+            driven = 0
+        else:
+            driven = int(time != before.get("LastLapMs"))
+            kart.counted = kart.counted and laps <= 1 and (driven == laps or begun is None)
+        if driven == 0 and (told is not None or stood or laps == 0):
+            kart.crossed_at = begun
+        elif driven > 0:
+            numbers = range(max(kart.count, kart.count + driven - MOST_MISSED) + 1, kart.count + driven + 1)
+            kart.count += driven
+            if time:
+                self._unseen_lap(kart, kart.count, time)
+            self._lacks(kart, numbers, kart.gaps)
+            kart.gaps = kart.gaps[-1:]
+            kart.pit_in = kart.pit_out = False
+            kart.lap_stint = len(kart.stints) - 1
+        elif told is not None:
+            kart.count = told
+            self._take_back(kart, told)
+        inside = line.get("Status") == "inPit"
+        visits = (line.get("Stops") or 0) - (before.get("Stops") or 0) if "Stops" in line else inside > kart.in_pit
+        for _ in range(min(visits, MOST_MISSED)):
+            if kart.in_pit:
+                self._in_pit(kart, False, at, seen=False)
+            self._in_pit(kart, True, at, seen=False)
+        if kart.in_pit and line.get("Status") in ("onTrack", "pitOut"):
+            self._in_pit(kart, False, at, seen=False)
 
     # -- the board -------------------------------------------------------------------------
 
@@ -246,6 +420,9 @@ class KartState(Machine[Data]):
             kart_of_row = self._kart(row)
             if kart_of_row is not None and isinstance(told, dict):
                 self._merge_board(kart_of_row, self._line(told), message.at)
+        if self.data.gaps and not self.data.gaps[-1].merged:
+            self.data.gaps[-1].merged = True
+            self._note(change.GAP, len(self.data.gaps) - 1)
         self._note(change.TOWER)
         self._note(change.ENTRIES)
         self._note(change.TYRES)
@@ -266,24 +443,36 @@ class KartState(Machine[Data]):
                 self._unseen_lap(kart, told, line["LastLapMs"])
             if line.get("Status") == "inPit":
                 kart.in_pit = kart.pit_in = True
-                kart.visits.append(Visit(lap=kart.count + 1))
+                kart.visits.append(Visit(lap=kart.count + 1 if kart.counted else None, stop=kart.driven))
+                self.data.visited = True
         else:
-            missed = told > kart.count if told is not None else line.get("LastLapMs") not in (None, before)
+            earlier = kart.line
             # A cell that shows team and driver by turns has one of them only.
             kart.line = {name: kart.line[name] for name in ("Driver", "Team") if name in kart.line} | line
             self._name(kart)
-            if missed:
-                kart.count = told if told is not None else kart.count + 1
-                kart.crossed_at = None
-                if line.get("LastLapMs"):
-                    self._unseen_lap(kart, kart.count, line["LastLapMs"])
-            elif told is not None and told < kart.count:
-                kart.count = told
-                self._take_back(kart, told)
+            if self.data.gaps and not self.data.gaps[-1].merged:
+                self._resume(kart, earlier, line, at)
+            else:
+                self._merge_laps(kart, line, before, told)
+                self._told_status(kart, at)
             kart.new_time = False
-            self._told_status(kart, at)
+        for name in _TIMED & line.keys():
+            kart.told_at[name] = at
         self._told_driver(kart, at)
+        self._note_row(kart, at)
         self._note_kart(kart)
+
+    def _merge_laps(self, kart: Kart, line: Mapping[str, Any], before: int | None, told: int | None) -> None:
+        """Laps of a board that is told anew though no connection was lost. before: the last lap as it stood."""
+        missed = told > kart.count if told is not None else line.get("LastLapMs") not in (None, before)
+        if missed:
+            kart.count = told if told is not None else kart.count + 1
+            kart.crossed_at = None
+            if line.get("LastLapMs"):
+                self._unseen_lap(kart, kart.count, line["LastLapMs"])
+        elif told is not None and told < kart.count:
+            kart.count = told
+            self._take_back(kart, told)
 
     def _unseen_lap(self, kart: Kart, number: int, time: int) -> None:
         kart.laps[number] = Lap(number=number, time=time, stint=kart.lap_stint, unseen=True)
@@ -305,6 +494,9 @@ class KartState(Machine[Data]):
                     kart.line.pop(name, None)
                 else:
                     kart.line[name] = line[name]
+            for name in _TIMED & ({"DriverMs", *changed} if "Driver" in changed else changed):
+                kart.told_at[name] = message.at
+            self._note_row(kart, message.at)
             self._told(kart, changed, before, message.at)
 
     def _told(self, kart: Kart, changed: set[str], before: Mapping[str, Any], at: int) -> None:
@@ -391,20 +583,25 @@ class KartState(Machine[Data]):
         if status in ("inPit", "pitOut"):
             self._in_pit(kart, status == "inPit", at)
 
-    def _in_pit(self, kart: Kart, inside: bool, at: int) -> None:
+    def _in_pit(self, kart: Kart, inside: bool, at: int, seen: bool = True) -> None:
+        """A kart is in the pits now, or is not. seen: it came in or went out at `at`; else while nobody listened."""
         if inside == kart.in_pit:
             if not inside and not kart.visits and not kart.laps:
                 kart.pit_out = True  # from the pits into the session
             return
         kart.in_pit = inside
+        when = at if seen else None
         if inside:
             kart.pit_in = True
-            kart.visits.append(Visit(lap=kart.count + 1, in_at=at))
+            kart.visits.append(Visit(kart.count + 1 if seen else None, when, stop=kart.driven))
+            kart.stints[-1].ended_at = when
         else:
             kart.pit_out = True
-            kart.visits[-1].out_at = at
-            kart.stints.append(Stint(started_at=at))
+            kart.visits[-1].out_at = when
+            kart.stints.append(Stint(started_at=when))
             self._told_driver(kart, at)
+        self.data.visited = self._visited = True
+        self._note_row(kart, at)
         self._note(change.TOWER)
         self._note(change.TYRES)
         self._note_kart(kart)
@@ -518,7 +715,7 @@ class KartState(Machine[Data]):
             pit_in=kart.pit_in,
             pit_out=kart.pit_out,
             statuses=self._statuses(kart.crossed_at, at),
-            unseen=kart.broken,
+            unseen=bool(kart.gaps),
         )
         if self.data.marks:
             lap.personal_best = kart.new_time and mark is not None
@@ -528,9 +725,12 @@ class KartState(Machine[Data]):
         kart.count = number
         kart.crossed_at = at
         kart.unsure_at = None
-        kart.broken = False
+        if kart.gaps:
+            self._lacks(kart, [number], kart.gaps)
+            kart.gaps = []
         kart.new_time = kart.pit_in = kart.pit_out = False
         kart.lap_stint = len(kart.stints) - 1
+        self._note_row(kart, at)
         self._note(change.LAP, number)
         self._note(change.TOWER)
         self._note(change.TYRES)
@@ -561,6 +761,10 @@ class KartState(Machine[Data]):
         self._note_kart(kart)
 
 
+_COLUMN: Final = re.compile(r"C([1-9]|1[0-4])", re.ASCII)
+_RULES: Final = tuple(vocabulary.Endurance.__annotations__)
+_TIMED: Final = frozenset({"StintMs", "DriverMs"})
+"""Cells that go on with the clock: what they say is of the instant at which they last changed."""
 _IN_ENTRIES: Final = frozenset({"Number", "Driver", "Team", "Category", "Nation", "Colour", "Penalty"})
 _NOT_IN_TOWER: Final = _IN_ENTRIES | {"StintMs", "DriverMs", "PitMs", "TotalMs", "Stops", "BestLap", "BestLapMs"}
 
@@ -592,6 +796,12 @@ def laps_completed(kart: Kart) -> int | None:
     if told is not None:
         return told
     return kart.count - sum(lap.taken_back for lap in kart.laps.values()) if kart.counted else None
+
+
+def stops_made(kart: Kart) -> int:
+    """As the board counts them, from when a kart comes in; else the visits seen."""
+    told: int | None = kart.line.get("Stops")
+    return told if told is not None else sum(visit.stop for visit in kart.visits)
 
 
 def laps_down(karts: Iterable[Kart]) -> dict[str, int]:

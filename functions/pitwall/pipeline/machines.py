@@ -9,8 +9,9 @@ from pitwall.documents import projection as timing_projection
 from pitwall.documents.projection import Projected
 from pitwall.karting import projection as karting_projection
 from pitwall.karting.state import KartState
-from pitwall.message import Message
+from pitwall.message import FeedStatus, Message
 from pitwall.sources.pitwall_format import BOARD
+from pitwall.timing import change
 from pitwall.timing.change import Change
 from pitwall.timing.state import SessionState
 
@@ -28,6 +29,11 @@ class _OfFeed(Struct):
 def begin(session: str, feed: str) -> State:
     """The machine of a feed, before its first message."""
     return KartState(session, feed) if feed.startswith(KART) else SessionState(session, feed)
+
+
+def follow(state: State, session: str) -> State:
+    """The machine of the same feed's next session, before its first message."""
+    return state.successor(session) if isinstance(state, KartState) else begin(session, state.data.feed)
 
 
 def load(dumped: bytes) -> State:
@@ -53,3 +59,18 @@ def board(state: State, at: int) -> Message | None:
         "Lines": {kart.row: kart.line for kart in karts},
     }
     return Message(BOARD, told, at) if karts else None
+
+
+def standing(state: State) -> list[Change]:
+    """The changes that mean all documents that tell how things are now."""
+    of_karts = (change.APP, change.ENDURANCE) if isinstance(state, KartState) else (change.SEGMENTS,)
+    parts = (change.SESSION, change.TOWER, change.ENTRIES, change.TYRES, *of_karts)
+    return [
+        *(Change(what, "") for what in parts),
+        *(Change(change.DRIVER, number) for number in state.racing_numbers),
+    ]
+
+
+def connection(state: State, session: str, status: FeedStatus) -> Projected:
+    """The document of an event of a kart track's connection; None where the track is not known, or there is none."""
+    return karting_projection.connection(state, session, status) if isinstance(state, KartState) else None

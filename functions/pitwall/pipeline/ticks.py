@@ -38,6 +38,8 @@ SEGMENTS_MS = 2_000
 FEED_MS = 15_000
 STRAY_MS = 60_000
 """Steps back of up to 3.7 s were seen. A message this far behind the clock has a wrong instant, or the clock has."""
+MOST_EVENTS = 100
+"""Events of a connection that are kept while the track they are of is not known: the last ones."""
 STRAYS = 20
 """After so many in a row it was the clock, set by one wrong instant, and it follows them."""
 _TIMING = frozenset(
@@ -49,6 +51,7 @@ class Tick(Struct, frozen=True):
     """What is published at once, all under one version."""
 
     session: str
+    """Key of the session; the feed's id for what a kart track tells before its first session."""
     at: int
     """Feed instant, ms."""
     documents: list[tuple[str, Document]]
@@ -97,6 +100,10 @@ class Pace(Struct):
     """What could not be used, by reason, in the feed's earlier sessions and on the way from state to document."""
     telemetry: CarTelemetry = field(default_factory=CarTelemetry)
     """Of single cars, while somebody asks for them."""
+    events: list[tuple[str, FeedStatus]] = field(default_factory=list)
+    """Of a kart track's connection, with the session it was on, that were not told yet."""
+    event: FeedStatus | None = None
+    """The last one."""
 
 
 class Reducer:
@@ -159,20 +166,44 @@ class Reducer:
         Before the first message there is no feed clock: then it is told at once, at the status's own instant, if
         the session is known from elsewhere. reconnects_before: of connections this source knows nothing of.
         """
+        reconnects = reconnects_before + status.reconnects
+        self._log_event(status._replace(reconnects=reconnects))
         news = self._note_feed(
-            Feed(
-                self.feed.source,
-                status.state,
-                reconnects_before + status.reconnects,
-                sorted(status.gated_topics),
-                status.detail,
-            )
+            Feed(self.feed.source, status.state, reconnects, sorted(status.gated_topics), status.detail)
         )
-        if not news or self._pace.clock or not self.session:
+        if not self.session:
+            return self._before_session(status.at)
+        if not news or self._pace.clock:
             return []
-        tick = Tick(self.session, status.at, [self._feed_document(status.at)], [])
+        tick = Tick(self.session, status.at, self._feed_documents(status.at), [])
         self._pace.feed = None
         return [tick]
+
+    def _log_event(self, status: FeedStatus) -> None:
+        """Keeps an event of a kart track's connection to be told with `live/feed`, once the track is known."""
+        pace, last = self._pace, self._pace.event
+        if not self.state.data.feed.startswith(machines.KART):
+            return
+        if last is None or (status.state, status.detail, status.reconnects) != (
+            last.state,
+            last.detail,
+            last.reconnects,
+        ):
+            pace.event = status
+            pace.events = [*pace.events, (self.session, status)][-MOST_EVENTS:]
+            pace.feed_pending = True
+
+    def _events(self) -> list[tuple[str, Document]]:
+        told = [machines.connection(self.state, session, status) for session, status in self._pace.events]
+        documents = dict(projected for projected in told if projected is not None)
+        if documents:
+            self._pace.events = []
+        return list(documents.items())
+
+    def _before_session(self, at: int) -> list[Tick]:
+        """What a kart track tells before its first session: it may be refused, and have none."""
+        documents = self._events()
+        return [Tick(self.state.data.feed, at, documents, [])] if documents else []
 
     def _note_feed(self, feed: Feed) -> bool:
         """Whether it is news."""
@@ -203,19 +234,19 @@ class Reducer:
         pace = self._pace
         ticks: list[Tick] = []
         if not self.session:
-            return []  # a live feed that has not told its session yet
+            return self._before_session(pace.clock)  # a live feed that has not told its session yet
         while (when := self._due_at()) is not None and when <= now:
             ticks += self._tick(when, everything=False)
         if pace.clock and (told := self._feed_due_at()) <= now:
             told = now - (now - told) % FEED_MS  # after a long silence once is enough
-            ticks.append(Tick(self.session, told, [self._feed_document(told)], []))
+            ticks.append(Tick(self.session, told, self._feed_documents(told), []))
         return ticks
 
     def finish(self) -> list[Tick]:
         """The source has ended, or the session: everything that is pending goes out now."""
         self._gather(self.state.finish(), 0)
         if not self.session:
-            return []
+            return self._before_session(self._pace.clock)
         return [*self._tick(self._pace.clock, everything=True), *self.follow_cars({})]
 
     def publish_anew(self) -> None:
@@ -224,9 +255,7 @@ class Reducer:
         That is what tells how things are now. A lap, an item of a series and a gap only ever become more complete.
         """
         self._pace.published.clear()
-        whole = [change.SESSION, change.TOWER, change.ENTRIES, change.TYRES, change.SEGMENTS]
-        drivers = [Change(change.DRIVER, number) for number in self.state.racing_numbers]
-        self._gather({*(Change(what) for what in whole), *drivers}, 0)
+        self._gather(set(machines.standing(self.state)), 0)
 
     def dump(self) -> bytes:
         """All of it, for a checkpoint."""
@@ -249,8 +278,9 @@ class Reducer:
         ticks = self.finish()
         self.feed.state = state
         rejected = dict(self.rejected)
-        self.state = machines.begin(following, self.state.data.feed)
-        self._pace = Pace(rejected=rejected, tick=self._pace.tick)
+        self.state = machines.follow(self.state, following)
+        before = self._pace
+        self._pace = Pace(rejected=rejected, tick=before.tick, events=before.events, event=before.event)
         return ticks
 
     def _follow(self, at: int) -> None:
@@ -305,7 +335,7 @@ class Reducer:
                 documents += self._kept_tower(projected[1], at)
         documents += pace.telemetry.documents(self.session, at)
         if everything or at >= self._feed_due_at():
-            documents.append(self._feed_document(at))
+            documents += self._feed_documents(at)
         arrived, pace.arrived = pace.arrived, []
         if not any(isinstance(document, TowerDocument) for _, document in documents):
             arrived = []  # the tower shows what it showed before
@@ -343,9 +373,10 @@ class Reducer:
         self._pace.tower_slot = slot
         return [(paths.tower_slot(self.session, at), tower)]
 
-    def _feed_document(self, at: int) -> tuple[str, Document]:
+    def _feed_documents(self, at: int) -> list[tuple[str, Document]]:
+        """How the feed is, and what became of its connection since that was last told."""
         feed, self._pace.feed, self._pace.feed_pending = self.feed, at, False
-        return paths.live(self.session, "feed"), FeedDocument(
+        document = FeedDocument(
             at=instant(at),
             source=feed.source,
             state=feed.state,
@@ -354,3 +385,4 @@ class Reducer:
             gated_topics=feed.gated_topics,
             message=feed.detail or UNSET,
         )
+        return [(paths.live(self.session, "feed"), document), *self._events()]

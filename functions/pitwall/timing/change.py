@@ -22,13 +22,17 @@ TRACK_STATUS: Final = "trackStatus"
 SESSION_STATUS: Final = "sessionStatus"
 TEAM_RADIO: Final = "teamRadio"
 GAP: Final = "gaps"
+APP: Final = "app"
+"""A kart track's board in the messages its app reads."""
+ENDURANCE: Final = "endurance"
+NOTICE: Final = "notices"
 
 
 class Change(NamedTuple):
     """One part of a session that changed.
 
     what: one of this module's names.
-    key: racing number of a driver, lap number of a lap, list index of an item of a series; "" else.
+    key: racing number of a driver, lap number of a lap, list index of an item of a series, id of a notice; "" else.
     """
 
     what: str
