@@ -82,16 +82,19 @@ def with_session(reads: Reads, key: str, driver_id: str) -> tuple[Stored, Stored
         found = _by_code(reads, key, driver_id)
         if found is not None:
             return session, found
-    if not re.fullmatch(r"[0-9A-Za-z]{1,8}", driver_id):
+    try:
+        spelled = _spelled(key, parameters.driver(driver_id))
+    except ValueError:
         return sessions.existing(reads, key), None
-    exact, upper = paths.driver(key, driver_id), paths.driver(key, driver_id.upper())
-    stored, *found_by_number = reads.get(paths.session(key), *dict.fromkeys((exact, upper)))
+    stored, *found_by_number = reads.get(paths.session(key), *spelled)
     return sessions.required(stored, key), next(filter(None, found_by_number), None)
 
 
 def number_of(reads: Reads, key: str, driver: str) -> str:
     """The racing number of a driver named by number or code; text that is nobody's code is taken for a number."""
     found = _by_code(reads, key, driver) if _is_code(driver) else None
+    if found is None and len(spelled := _spelled(key, driver)) > 1:
+        found = next(filter(None, reads.get(*spelled)), None)
     return driver.upper() if found is None else found.id
 
 
@@ -99,12 +102,18 @@ def number_among(found: list[Stored], driver: str) -> str:
     """The same among drivers that were read already."""
     code = driver.upper()
     coded = (one.id for one in found if _is_code(driver) and one.fields.get("tla") == code)
-    return next(coded, code)
+    exact = (one.id for one in found if one.id == driver)
+    return next(coded, None) or next(exact, code)
 
 
 def _by_code(reads: Reads, key: str, code: str) -> Stored | None:
     found = reads.query(paths.drivers(key), where=[("tla", "==", code.upper())], limit=1)
     return found[0] if found else None
+
+
+def _spelled(key: str, driver: str) -> list[str]:
+    """Where a driver of this racing number may be, as it is or in capitals."""
+    return list(dict.fromkeys((paths.driver(key, driver), paths.driver(key, driver.upper()))))
 
 
 def _is_code(text: str) -> bool:

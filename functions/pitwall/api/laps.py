@@ -65,7 +65,7 @@ def listed(key: str) -> Answer:
     """CSV has a row for each driver and lap.
 
     Reads the session and a document a lap, one more to know whether there are more; with `driver` also the laps that
-    the driver did not complete, at most 600, and one document to find a code.
+    the driver did not complete, at most 600, and one document to find a code, or two to find a number with letters.
     """
     return _of_everybody(key, LAP, lambda lap: lap)
 

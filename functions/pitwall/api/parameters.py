@@ -131,6 +131,7 @@ lap_number = whole_number(1, MAX_LAP)
 LAST_YEAR = 9999
 year = whole_number(1950, LAST_YEAR)
 series = matching(r"[A-Za-z0-9_-]{1,32}", "a series such as f1")
-driver = matching(r"[0-9A-Za-z]{1,8}", "a racing number or a three-letter code")
+driver = matching(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}", "a racing number or a three-letter code")
+"""Karts that bear one number are told apart by a row of the board behind it: `7A-r24089`."""
 cursor = Reader(str, {"type": "string"})
 """Whether it is one, and of this list, is the business of `pages`."""

@@ -20,6 +20,8 @@ from pitwall.pipeline.database import Comparison
 routes = Blueprint("series", __name__)
 
 Fields = dict[str, Any]
+_ABOUT_A_KART = ("Penalty", "Warning")
+"""Categories of what a kart track's race control says of somebody, in whatever words."""
 Condition = tuple[str, Comparison, Any]
 
 RACE_CONTROL = Shape(RaceControlDocument)
@@ -27,7 +29,9 @@ WEATHER = Shape(WeatherDocument)
 TRACK_STATUS = Shape(TrackStatusDocument)
 TEAM_RADIO = Shape(TeamRadioDocument)
 
-_NAMES_A_CAR = re.compile(r"\bCARS? [0-9]|[0-9] \([A-Z]{3}\)|\bLAPPED CARS\b|\b[0-9]+(?:, ?[0-9]+){2}")
+_NAMES_A_CAR = re.compile(
+    r"\bCARS? [0-9]|[0-9] \([A-Z]{3}\)|\bLAPPED CARS\b|\b[0-9]+(?:, ?[0-9]+){2}|(?i:\bkarts? (?:n[°º]? ?|#)?[0-9])"
+)
 """In a message of race control: "CAR 27 (HUL) STOPPED AT TURN 5", "LAPPED CARS MAY NOW OVERTAKE - 2,9,10,20,28".
 
 Also any three numbers with commas: "ORDER FOR RESTART: 3, 21, 7, 54".
@@ -58,7 +62,8 @@ def race_control(key: str) -> Answer:
     how it stands.
 
     Reads the session and a document a message, one more to know whether there are more; with `driver` or
-    `spoilers=false` also the messages it leaves out, at most 600, and one document to find a code.
+    `spoilers=false` also the messages it leaves out, at most 600, and one document to find a code, or two to find a
+    number with letters.
     """
     given = parameters.given()
     session, number = _session(key, given)
@@ -105,7 +110,8 @@ def track_status(key: str) -> Answer:
 def team_radio(key: str) -> Answer:
     """Where the recordings are, relative to the session's `archivePath`; what is said in them is not known here.
 
-    Reads the session and a document a message, one more to know whether there are more, and one to find a code.
+    Reads the session and a document a message, one more to know whether there are more, and one to find a code
+    or two to find a number with letters.
     """
     session, number = _session(key, parameters.given())
     return _listed(session, "teamRadio", TEAM_RADIO, [] if number is None else [("racingNumber", "==", number)])
@@ -156,4 +162,8 @@ def _about(number: str) -> Callable[[Fields], bool]:
 
 
 def _is_about_no_car(message: Fields) -> bool:
-    return "racingNumber" not in message and not _NAMES_A_CAR.search(message["message"])
+    return (
+        "racingNumber" not in message
+        and message.get("category") not in _ABOUT_A_KART
+        and not _NAMES_A_CAR.search(message["message"])
+    )

@@ -91,8 +91,8 @@ def _status(record: Record, stop: Stored) -> str | None:
 def _tyres(driver: Stored, laps: Laps, lap: int) -> tuple[Tyres | UnsetType, Tyres | UnsetType]:
     """The set the car came in on at the end of `lap`, and the one it went out on."""
     last, first = laps.get(lap, {}), laps.get(lap + 1, {})
-    before: Tyres | UnsetType = Tyres(
-        compound=last.get("compound", UNSET), new=last.get("tyreNew", UNSET), age=last.get("tyreAge", UNSET)
+    before = _known(
+        Tyres(compound=last.get("compound", UNSET), new=last.get("tyreNew", UNSET), age=last.get("tyreAge", UNSET))
     )
     if "stint" in first and first["stint"] == last.get("stint"):
         return before, before
@@ -106,10 +106,17 @@ def _tyres(driver: Stored, laps: Laps, lap: int) -> tuple[Tyres | UnsetType, Tyr
     )
     after: Tyres | UnsetType = UNSET
     if fitted is not None:
-        after = Tyres(
-            compound=fitted.get("compound", UNSET), new=fitted.get("new", UNSET), age=fitted.get("startAge", UNSET)
+        after = _known(
+            Tyres(
+                compound=fitted.get("compound", UNSET), new=fitted.get("new", UNSET), age=fitted.get("startAge", UNSET)
+            )
         )
     return (before if "stint" in last else UNSET), after
+
+
+def _known(tyres: Tyres) -> Tyres | UnsetType:
+    """Karts have none to tell of."""
+    return UNSET if tyres == Tyres() else tyres
 
 
 def _loss(record: Record, number: RacingNumber, lap: int) -> int | UnsetType:
@@ -147,5 +154,9 @@ def _two_laps(laps: Laps, lap: int) -> int | None:
 
 
 def _visited_twice(laps: Laps, lap: int) -> bool:
-    """Whether the car had come out on lap `lap`, or came in again at the end of the next."""
-    return bool(laps[lap].get("pitOut") or laps[lap + 1].get("pitIn"))
+    """Whether the car had come out on lap `lap`, or came in again at the end of the next.
+
+    A kart comes in and goes out on one lap where the line is behind the pits.
+    """
+    came_out_before = laps[lap].get("pitOut") and laps[lap + 1].get("pitOut")
+    return bool(came_out_before or laps[lap + 1].get("pitIn"))

@@ -36,6 +36,8 @@ GAPS = Shape(OfDriver, charts.GapChart, name="GapChart", rows="laps")
 POSITIONS = Shape(OfDriver, charts.PositionChart, name="PositionChart", rows="laps")
 PIT_TABLE = Shape(OfDriver, pit_table.Visit, name="PitTableRow")
 
+MOST_LAPS = 2_000
+"""Documents of laps that one request reads: more than 24 hours of karting have."""
 COMPOUNDS = ("SOFT", "MEDIUM", "HARD", "INTERMEDIATE", "WET")
 """In the order in which they are listed; others follow."""
 
@@ -178,7 +180,7 @@ def _listed(
     given = parameters.given()
     reading = reads.current()
     session, entered = drivers.everybody(reading, key)
-    laps = reading.query(paths.laps(key), order_by="lap", limit=MOST_READ)
+    laps = reading.query(paths.laps(key), order_by="lap", limit=MOST_LAPS)
     changes = (
         reading.query(paths.series_items(key, "trackStatus"), order_by="n", limit=MOST_READ)
         if with_track_status
