@@ -23,15 +23,15 @@ def open_described(url: str, description: Description, settings: Settings) -> Li
 
     Raises ValueError for what is none of these.
     """
-    packets = place(url).scheme == "tcp"
-    if packets:
-        # A packet of lines says nothing about the rows that are not in it.
+    lines = place(url).scheme == "tcp" and description.kind != "html-table"
+    if lines:
+        # Packets are cut anywhere and mean nothing, so what is told at once is a line.
         description = msgspec.structs.replace(description, whole=False)
     return TrackSource(
         "described",
         settings,
         lambda reject: open_channel(url, settings, reject),
-        lambda reject: DescribedReading(description, reject, lines=packets and description.kind == "json"),
+        lambda reject: DescribedReading(description, reject, lines=lines),
     )
 
 

@@ -23,7 +23,12 @@ AFTER_TIMES: Final = 3
 """So many refusals one after the other are enough, too."""
 QUEUED: Final = 20_000
 WAIT_S: Final = 0.5
-IN_WORDS: Final = {"openf1": "OpenF1", "f1": "F1's live feed"}
+IN_WORDS: Final = {
+    "openf1": "OpenF1",
+    "f1": "F1's live feed",
+    "apex": "Apex Timing's WebSocket",
+    "apex-polling": "Apex Timing's polling",
+}
 
 
 class _Ended(NamedTuple):

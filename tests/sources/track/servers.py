@@ -47,7 +47,7 @@ def quick(**changes: Any) -> Settings:
 
 
 @contextmanager
-def websocket(talk: Callable[[ServerConnection, int], None], **options: Any) -> Iterator[str]:
+def websocket(talk: Callable[[ServerConnection, int], None], port: int = 0) -> Iterator[str]:
     """A WebSocket server; `talk` is given each connection and its number from 0, and closes it by returning."""
     numbers = iter(range(1_000_000))
 
@@ -55,7 +55,7 @@ def websocket(talk: Callable[[ServerConnection, int], None], **options: Any) -> 
         with suppress(ConnectionClosed):
             talk(connection, next(numbers))
 
-    with serve(handle, "127.0.0.1", 0, **options) as server:
+    with serve(handle, "127.0.0.1", port) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:

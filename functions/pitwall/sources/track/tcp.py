@@ -52,7 +52,8 @@ class TcpChannel:
         if not data:
             raise Trouble(f"{self._where} closed the connection")
         whole = self._whole(data)
-        return [text(whole)] if whole is not None else []
+        # Each line by itself: names are in the code page of whoever typed them.
+        return ["\n".join(text(line) for line in whole.split(b"\n"))] if whole is not None else []
 
     def close(self) -> None:
         self._sockets.close()
