@@ -18,6 +18,14 @@ def poller(request: Request) -> Any:
 
 
 @functions_framework.http
+def karts(request: Request) -> Any:
+    """Cloud Scheduler's target: holds the kart tracks that are on for one invocation, or stands by."""
+    from pitwall.pipeline.karts import poll
+
+    return poll(request)
+
+
+@functions_framework.http
 def writer(request: Request) -> Any:
     """Pub/Sub push of `timing`: stores documents in Firestore."""
     from pitwall.pipeline.writer import write

@@ -27,6 +27,14 @@ locals {
       timeout_s   = 540
       public      = false
     }
+    karts = {
+      does        = "Holds the kart tracks that are on, or stands by"
+      memory      = "1Gi"
+      concurrency = 1
+      instances   = { min = 0, max = 3 }
+      timeout_s   = 1800
+      public      = false
+    }
     poller = {
       does        = "Holds the feed, or stands by"
       memory      = "512Mi"
@@ -97,6 +105,7 @@ locals {
     PITWALL_HANDOVER_S             = "20"
     PITWALL_JOB_S                  = "480"
     PITWALL_TELEMETRY_CARS         = "4"
+    PITWALL_KART_TRACKS            = "20"
     PITWALL_ENVELOPE_BYTES         = "262144"
     PITWALL_RAW_BATCH_S            = "5"
     PITWALL_RAW_BATCH_BYTES        = "262144"
@@ -114,24 +123,25 @@ locals {
 
   # What follows from the deployment, or has a variable of its own.
   wired = {
-    GOOGLE_CLOUD_PROJECT     = var.project
-    PITWALL_FEED             = var.feed
-    PITWALL_SOURCE           = var.source_of
-    PITWALL_FALLBACK         = var.source_of == "f1" ? var.fallback : ""
-    PITWALL_OPENF1_USERNAME  = var.openf1_username
-    PITWALL_F1_TOKEN_SECRET  = contains(var.secrets_with_values, "f1tv-token") ? "projects/${var.project}/secrets/f1tv-token/versions/latest" : ""
-    PITWALL_TOPIC_TIMING     = "timing"
-    PITWALL_TOPIC_EVENTS     = "events"
-    PITWALL_TOPIC_RAW        = "raw"
-    PITWALL_TOPIC_BUDGET     = "budget"
-    PITWALL_TOPIC_JOBS       = "jobs"
-    PITWALL_PUBSUB_ENDPOINT  = "${var.region}-pubsub.googleapis.com:443"
-    PITWALL_RAW_BUCKET       = local.raw_bucket
-    PITWALL_TELEMETRY_BUCKET = local.telemetry_bucket
-    PITWALL_CORS_ORIGINS     = join(",", var.cors_origins)
-    PITWALL_PUBLIC           = var.public ? "on" : "off"
-    PITWALL_APP_CHECK        = var.app_check ? "on" : "off"
-    PITWALL_REVISION         = var.revision
+    GOOGLE_CLOUD_PROJECT        = var.project
+    PITWALL_FEED                = var.feed
+    PITWALL_SOURCE              = var.source_of
+    PITWALL_FALLBACK            = var.source_of == "f1" ? var.fallback : ""
+    PITWALL_OPENF1_USERNAME     = var.openf1_username
+    PITWALL_F1_TOKEN_SECRET     = contains(var.secrets_with_values, "f1tv-token") ? "projects/${var.project}/secrets/f1tv-token/versions/latest" : ""
+    PITWALL_TOPIC_TIMING        = "timing"
+    PITWALL_TOPIC_EVENTS        = "events"
+    PITWALL_TOPIC_RAW           = "raw"
+    PITWALL_TOPIC_BUDGET        = "budget"
+    PITWALL_TOPIC_JOBS          = "jobs"
+    PITWALL_PUBSUB_ENDPOINT     = "${var.region}-pubsub.googleapis.com:443"
+    PITWALL_RAW_BUCKET          = local.raw_bucket
+    PITWALL_TELEMETRY_BUCKET    = local.telemetry_bucket
+    PITWALL_CORS_ORIGINS        = join(",", var.cors_origins)
+    PITWALL_PUBLIC              = var.public ? "on" : "off"
+    PITWALL_APP_CHECK           = var.app_check ? "on" : "off"
+    PITWALL_KART_RETENTION_DAYS = tostring(var.kart_retention_days)
+    PITWALL_REVISION            = var.revision
   }
 
   # What only one function is given.

@@ -22,6 +22,7 @@ locals {
     api        = ["get", "list", "create", "update", "delete"]
     economy    = ["get", "create", "update"]
     jobs       = ["get", "list", "create", "update", "delete"]
+    karts      = ["get", "create", "update"]
     poller     = ["get", "create", "update"]
     reconciler = ["get", "list", "create", "update"]
     schedule   = ["get", "list", "create", "update", "delete"]
@@ -58,6 +59,11 @@ locals {
         title       = "PitWall api: computed telemetry"
         permissions = ["storage.objects.get", "storage.objects.list"]
       }
+      # Of kart tracks alone: their recordings hold names of private drivers.
+      pitwallErasure = {
+        title       = "PitWall jobs: recordings without a name that is to be erased"
+        permissions = ["storage.objects.create", "storage.objects.delete"]
+      }
       pitwallRecordings = {
         title       = "PitWall jobs: recordings, where there is no archive"
         permissions = ["storage.objects.get", "storage.objects.list"]
@@ -75,12 +81,17 @@ locals {
     title      = "one-database"
     expression = "resource.name == 'projects/${var.project}/databases/(default)'"
   }
+  karts_only = {
+    title      = "kart-recordings"
+    expression = "resource.name.startsWith('projects/_/buckets/${local.raw_bucket}/objects/kart-')"
+  }
   sources_only = {
     title      = "sources-of-functions"
     expression = "resource.name.startsWith('projects/_/buckets/gcf-v2-sources-${data.google_project.project.number}-${var.region}')"
   }
 
   publishes = {
+    karts      = ["timing", "events", "raw"]
     poller     = ["timing", "events", "raw"]
     collector  = ["timing", "events", "raw"]
     reconciler = ["timing"]
@@ -113,6 +124,7 @@ locals {
       { kind = "repository", target = "functions", role = "roles/artifactregistry.writer", member = local.members.build, condition = null },
       { kind = "bucket", target = local.raw_bucket, role = local.role.pitwallRecorder, member = local.members.recorder, condition = null },
       { kind = "bucket", target = local.raw_bucket, role = local.role.pitwallRecordings, member = local.members.jobs, condition = null },
+      { kind = "bucket", target = local.raw_bucket, role = local.role.pitwallErasure, member = local.members.jobs, condition = local.karts_only },
       { kind = "bucket", target = local.telemetry_bucket, role = local.role.pitwallTelemetry, member = local.members.jobs, condition = null },
       { kind = "bucket", target = local.telemetry_bucket, role = local.role.pitwallTelemetryReader, member = local.members.api, condition = null },
       { kind = "account", target = trimprefix(local.members.api, "serviceAccount:"), role = local.role.pitwallSigner, member = local.members.api, condition = null },
@@ -147,7 +159,7 @@ locals {
       ]
     ]),
     [
-      for function in toset([for job in local.jobs : job.function]) :
+      for function in toset([for job in local.jobs : job.function if job.wanted]) :
       { kind = "function", target = function, role = "roles/run.invoker", member = local.members.scheduler }
     ],
     [

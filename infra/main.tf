@@ -36,11 +36,14 @@ locals {
     jobs-worker = { ack_deadline_s = 600, minimum_backoff_s = 10, maximum_backoff_s = 600 }
   }
 
+  # Those of kart tracks are made where there are any, as a job costs also while it is paused.
   jobs = {
-    poller-a   = { function = "poller", does = "Starts a poller every minute", schedule = "* * * * *", deadline_s = 1800, retries = 0, paused = var.polled_by == "collector" }
-    poller-b   = { function = "poller", does = "Starts another one, so that one stands by", schedule = "* * * * *", deadline_s = 1800, retries = 0, paused = var.polled_by == "collector" }
-    reconciler = { function = "reconciler", does = "Looks for the last session's archive", schedule = "*/15 * * * *", deadline_s = 1800, retries = 0, paused = false }
-    schedule   = { function = "schedule", does = "Reads the season's calendar", schedule = "17 5 * * *", deadline_s = 600, retries = 3, paused = false }
+    karts-a    = { function = "karts", does = "Polls the kart tracks that are on, every minute", schedule = "* * * * *", deadline_s = 1800, retries = 0, paused = false, wanted = var.karts }
+    karts-b    = { function = "karts", does = "Another time, so that one stands by", schedule = "* * * * *", deadline_s = 1800, retries = 0, paused = false, wanted = var.karts }
+    poller-a   = { function = "poller", does = "Starts a poller every minute", schedule = "* * * * *", deadline_s = 1800, retries = 0, paused = var.polled_by == "collector", wanted = true }
+    poller-b   = { function = "poller", does = "Starts another one, so that one stands by", schedule = "* * * * *", deadline_s = 1800, retries = 0, paused = var.polled_by == "collector", wanted = true }
+    reconciler = { function = "reconciler", does = "Looks for the last session's archive", schedule = "*/15 * * * *", deadline_s = 1800, retries = 0, paused = false, wanted = true }
+    schedule   = { function = "schedule", does = "Reads the season's calendar", schedule = "17 5 * * *", deadline_s = 600, retries = 3, paused = false, wanted = true }
   }
 }
 
@@ -128,6 +131,7 @@ module "raw" {
   region            = var.region
   colder_after_days = { NEARLINE = 30, ARCHIVE = 180 }
   delete_after_days = var.raw_retention_days
+  deleted_sooner    = var.kart_retention_days == 0 ? {} : { "kart-" = var.kart_retention_days }
   protected         = var.protected
 
   depends_on = [module.apis]
@@ -246,7 +250,7 @@ module "late_access" {
 
 module "job" {
   source   = "./modules/job"
-  for_each = local.jobs
+  for_each = { for name, job in local.jobs : name => job if job.wanted }
 
   project     = var.project
   region      = var.region
@@ -254,7 +258,7 @@ module "job" {
   description = each.value.does
   schedule    = each.value.schedule
   url         = module.function[each.value.function].url
-  feed        = var.feed
+  body        = each.value.function == "karts" ? {} : { feed = var.feed }
   account     = module.accounts.emails["pitwall-scheduler"]
   deadline_s  = each.value.deadline_s
   retries     = each.value.retries

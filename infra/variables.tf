@@ -175,6 +175,23 @@ variable "raw_retention_days" {
   }
 }
 
+variable "karts" {
+  description = "Whether kart tracks can be polled: two more jobs, that start the function karts every minute."
+  type        = bool
+  default     = false
+}
+
+variable "kart_retention_days" {
+  description = "Days that what is stored of a kart track's sessions is kept, in Firestore and in the raw bucket, PITWALL_KART_RETENTION_DAYS. 0: as all else."
+  type        = number
+  default     = 90
+
+  validation {
+    condition     = var.kart_retention_days >= 0 && floor(var.kart_retention_days) == var.kart_retention_days
+    error_message = "A whole number of days, or 0."
+  }
+}
+
 variable "backup_days" {
   description = "Days that a daily backup of the database is kept, beside the seven of point-in-time recovery."
   type        = number

@@ -85,7 +85,7 @@ def compare(one: Path, other: Path) -> list[str]:
 
 def _comparable(file: Path) -> dict[str, dict[str, Any]]:
     return {
-        path: {key: value for key, value in fields.items() if key not in ("v", "writtenAt")}
+        path: {key: value for key, value in fields.items() if key not in ("v", "writtenAt", "expireAt")}
         for path, fields in read(file).items()
         if not path.endswith("/live/feed")
     }

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 Fields = Mapping[str, Any]
 Documents = Mapping[str, Fields]
 
-STAMPS: Final = frozenset({"at", "writtenAt", "v"})
+STAMPS: Final = frozenset({"at", "writtenAt", "expireAt", "v"})
 """When a document was last changed and stored, not what it says."""
 
 NOT_COMPARED: Final = {

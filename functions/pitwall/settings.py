@@ -52,6 +52,8 @@ FIRESTORE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST, STORAGE_EMULATOR_HOST and FIREBAS
 | PITWALL_HANDOVER_S | `20` | seconds before the end of its life at which a holder hands over |
 | PITWALL_JOB_S | `480` | seconds an invocation works on a job, before the next one goes on; Pub/Sub gives up at 600 |
 | PITWALL_TELEMETRY_CARS | `4` | cars of a session whose telemetry is told live at a time, to who asks; `0`: none |
+| PITWALL_KART_TRACKS | `20` | kart tracks whose timing is on at a time, at most |
+| PITWALL_KART_RETENTION_DAYS | `90` | days that what is stored of a kart track's sessions is kept, `0`: for ever |
 | PITWALL_ENVELOPE_BYTES | `262144` | bytes of one `timing` message, above which a tick is split |
 | PITWALL_RAW_BATCH_S | `5` | seconds of raw messages in one object of the recorder |
 | PITWALL_RAW_BATCH_BYTES | `262144` | bytes of raw messages, uncompressed, in one object of the recorder |
@@ -263,6 +265,8 @@ class Settings:
     handover_s: float = _variable("PITWALL_HANDOVER_S", _seconds, 20.0)
     job_s: float = _variable("PITWALL_JOB_S", _seconds, 480.0)
     telemetry_cars: int = _variable("PITWALL_TELEMETRY_CARS", _count_or_none, 4)
+    kart_tracks: int = _variable("PITWALL_KART_TRACKS", _count, 20)
+    kart_retention_days: int = _variable("PITWALL_KART_RETENTION_DAYS", _count_or_none, 90)
     envelope_bytes: int = _variable("PITWALL_ENVELOPE_BYTES", _count, 256 * 1024)
     raw_batch_s: float = _variable("PITWALL_RAW_BATCH_S", _seconds, 5.0)
     raw_batch_bytes: int = _variable("PITWALL_RAW_BATCH_BYTES", _count, 256 * 1024)

@@ -19,6 +19,7 @@ run "table" {
     condition = output.access == tolist([
       "account pitwall-api@pitwall-test.iam.gserviceaccount.com: projects/pitwall-test/roles/pitwallSigner serviceAccount:pitwall-api@pitwall-test.iam.gserviceaccount.com",
       "account pitwall-push@pitwall-test.iam.gserviceaccount.com: roles/iam.serviceAccountOpenIdTokenCreator serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com",
+      "bucket pitwall-test-raw: projects/pitwall-test/roles/pitwallErasure serviceAccount:pitwall-jobs@pitwall-test.iam.gserviceaccount.com if kart-recordings",
       "bucket pitwall-test-raw: projects/pitwall-test/roles/pitwallRecorder serviceAccount:pitwall-recorder@pitwall-test.iam.gserviceaccount.com",
       "bucket pitwall-test-raw: projects/pitwall-test/roles/pitwallRecordings serviceAccount:pitwall-jobs@pitwall-test.iam.gserviceaccount.com",
       "bucket pitwall-test-source: roles/storage.objectViewer serviceAccount:pitwall-build@pitwall-test.iam.gserviceaccount.com",
@@ -36,6 +37,7 @@ run "table" {
       "project pitwall-test: projects/pitwall-test/roles/pitwallApi serviceAccount:pitwall-api@pitwall-test.iam.gserviceaccount.com if one-database",
       "project pitwall-test: projects/pitwall-test/roles/pitwallEconomy serviceAccount:pitwall-economy@pitwall-test.iam.gserviceaccount.com if one-database",
       "project pitwall-test: projects/pitwall-test/roles/pitwallJobs serviceAccount:pitwall-jobs@pitwall-test.iam.gserviceaccount.com if one-database",
+      "project pitwall-test: projects/pitwall-test/roles/pitwallKarts serviceAccount:pitwall-karts@pitwall-test.iam.gserviceaccount.com if one-database",
       "project pitwall-test: projects/pitwall-test/roles/pitwallPoller serviceAccount:pitwall-collector@pitwall-test.iam.gserviceaccount.com if one-database",
       "project pitwall-test: projects/pitwall-test/roles/pitwallPoller serviceAccount:pitwall-poller@pitwall-test.iam.gserviceaccount.com if one-database",
       "project pitwall-test: projects/pitwall-test/roles/pitwallReconciler serviceAccount:pitwall-reconciler@pitwall-test.iam.gserviceaccount.com if one-database",
@@ -59,6 +61,7 @@ run "table" {
       "topic budget-dead: roles/pubsub.publisher serviceAccount:pitwall-economy@pitwall-test.iam.gserviceaccount.com",
       "topic budget-dead: roles/pubsub.publisher serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com",
       "topic events: roles/pubsub.publisher serviceAccount:pitwall-collector@pitwall-test.iam.gserviceaccount.com",
+      "topic events: roles/pubsub.publisher serviceAccount:pitwall-karts@pitwall-test.iam.gserviceaccount.com",
       "topic events: roles/pubsub.publisher serviceAccount:pitwall-poller@pitwall-test.iam.gserviceaccount.com",
       "topic jobs-dead: roles/pubsub.publisher serviceAccount:pitwall-jobs@pitwall-test.iam.gserviceaccount.com",
       "topic jobs-dead: roles/pubsub.publisher serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com",
@@ -67,10 +70,12 @@ run "table" {
       "topic raw-dead: roles/pubsub.publisher serviceAccount:pitwall-recorder@pitwall-test.iam.gserviceaccount.com",
       "topic raw-dead: roles/pubsub.publisher serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com",
       "topic raw: roles/pubsub.publisher serviceAccount:pitwall-collector@pitwall-test.iam.gserviceaccount.com",
+      "topic raw: roles/pubsub.publisher serviceAccount:pitwall-karts@pitwall-test.iam.gserviceaccount.com",
       "topic raw: roles/pubsub.publisher serviceAccount:pitwall-poller@pitwall-test.iam.gserviceaccount.com",
       "topic timing-dead: roles/pubsub.publisher serviceAccount:pitwall-writer@pitwall-test.iam.gserviceaccount.com",
       "topic timing-dead: roles/pubsub.publisher serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com",
       "topic timing: roles/pubsub.publisher serviceAccount:pitwall-collector@pitwall-test.iam.gserviceaccount.com",
+      "topic timing: roles/pubsub.publisher serviceAccount:pitwall-karts@pitwall-test.iam.gserviceaccount.com",
       "topic timing: roles/pubsub.publisher serviceAccount:pitwall-poller@pitwall-test.iam.gserviceaccount.com",
       "topic timing: roles/pubsub.publisher serviceAccount:pitwall-reconciler@pitwall-test.iam.gserviceaccount.com",
     ])
@@ -83,6 +88,8 @@ run "table" {
       pitwallApi             = toset(["datastore.entities.get", "datastore.entities.list", "datastore.entities.create", "datastore.entities.update", "datastore.entities.delete"])
       pitwallEconomy         = toset(["datastore.entities.get", "datastore.entities.create", "datastore.entities.update"])
       pitwallJobs            = toset(["datastore.entities.get", "datastore.entities.list", "datastore.entities.create", "datastore.entities.update", "datastore.entities.delete"])
+      pitwallErasure         = toset(["storage.objects.create", "storage.objects.delete"])
+      pitwallKarts           = toset(["datastore.entities.get", "datastore.entities.create", "datastore.entities.update"])
       pitwallPoller          = toset(["datastore.entities.get", "datastore.entities.create", "datastore.entities.update"])
       pitwallReconciler      = toset(["datastore.entities.get", "datastore.entities.list", "datastore.entities.create", "datastore.entities.update"])
       pitwallRecorder        = toset(["storage.objects.create", "storage.objects.delete"])
@@ -104,10 +111,11 @@ run "table" {
 
   assert {
     condition = { for title, expressions in module.access.conditions : title => join(" ", distinct(expressions)) } == {
+      kart-recordings      = "resource.name.startsWith('projects/_/buckets/pitwall-test-raw/objects/kart-')"
       one-database         = "resource.name == 'projects/pitwall-test/databases/(default)'"
       sources-of-functions = "resource.name.startsWith('projects/_/buckets/gcf-v2-sources-123456789012-europe-west1')"
     }
-    error_message = "Rights on documents are for one database, the builder's on the functions' sources."
+    error_message = "Rights on documents are for one database, the builder's on the functions' sources, erasing on recordings of kart tracks."
   }
 }
 
@@ -123,10 +131,23 @@ run "with_budget_and_metrics" {
     condition = toset(setsubtract(output.access, run.table.access)) == toset(concat(
       ["topic budget: roles/pubsub.publisher serviceAccount:billing-budget-alert@system.gserviceaccount.com"],
       [
-        for name in ["api", "economy", "jobs", "poller", "reconciler", "recorder", "schedule", "writer"] :
+        for name in ["api", "economy", "jobs", "karts", "poller", "reconciler", "recorder", "schedule", "writer"] :
         "project pitwall-test: roles/telemetry.metricsWriter serviceAccount:pitwall-${name}@pitwall-test.iam.gserviceaccount.com"
       ],
     ))
     error_message = "A budget may tell of costs, and functions that measure may send what they measured."
+  }
+}
+
+run "with_karts" {
+  command = plan
+
+  variables {
+    karts = true
+  }
+
+  assert {
+    condition     = setsubtract(output.access, run.table.access) == toset(["function karts: roles/run.invoker serviceAccount:pitwall-scheduler@pitwall-test.iam.gserviceaccount.com"])
+    error_message = "Where there are kart tracks, Cloud Scheduler may call their function as well."
   }
 }

@@ -23,6 +23,8 @@ run "chosen" {
     alert_emails        = ["someone@example.com"]
     settings            = { PITWALL_ECONOMY_SLOW_AT = "0.7" }
     protected           = false
+    karts               = true
+    kart_retention_days = 0
   }
 
   assert {
@@ -42,8 +44,22 @@ run "chosen" {
   }
 
   assert {
-    condition     = { for name, one in module.job : name => one.job.paused } == { poller-a = true, poller-b = true, reconciler = false, schedule = false }
+    condition     = { for name, one in module.job : name => one.job.paused } == { karts-a = false, karts-b = false, poller-a = true, poller-b = true, reconciler = false, schedule = false }
     error_message = "Where a collector polls, the poller's jobs are paused, and only they."
+  }
+
+  assert {
+    condition = alltrue([
+      for name in ["karts-a", "karts-b"] :
+      module.job[name].job.schedule == "* * * * *"
+      && module.job[name].job.attempt_deadline == "1800s" && jsondecode(base64decode(module.job[name].job.http_target[0].body)) == {}
+    ])
+    error_message = "Two jobs start the function of kart tracks every minute, where there are any."
+  }
+
+  assert {
+    condition     = module.function["karts"].function.service_config[0].environment_variables.PITWALL_KART_RETENTION_DAYS == "0" && [for rule in module.raw.bucket.lifecycle_rule : rule.condition[0].age if rule.action[0].type == "Delete"] == [730]
+    error_message = "What is stored of kart tracks is kept as all else, where an operator wants that."
   }
 
   assert {
@@ -120,6 +136,7 @@ run "refused" {
     cors_origins         = ["https://app.example/live"]
     poller_max_instances = 2
     raw_retention_days   = 1
+    kart_retention_days  = -1
     billing_account      = "my-account"
     budget               = 0
   }
@@ -138,6 +155,7 @@ run "refused" {
     var.cors_origins,
     var.poller_max_instances,
     var.raw_retention_days,
+    var.kart_retention_days,
     var.billing_account,
     var.budget,
   ]

@@ -96,6 +96,12 @@ run "deployed" {
     error_message = "An invocation lets go before Cloud Run ends it."
   }
 
+  # Kart tracks
+  assert {
+    condition     = module.function["karts"].function.service_config[0].max_instance_request_concurrency == 1 && module.function["karts"].function.service_config[0].max_instance_count >= 3 && module.function["karts"].function.service_config[0].timeout_seconds == 1800
+    error_message = "The function of kart tracks is as the poller: a holder, its standby, and one that comes while another leaves."
+  }
+
   # Jobs of history
   assert {
     condition     = tonumber(module.function["jobs"].function.service_config[0].environment_variables.PITWALL_JOB_S) + 30 < module.function["jobs"].function.service_config[0].timeout_seconds
@@ -256,8 +262,11 @@ run "deployed" {
   }
 
   assert {
-    condition     = [for field in module.database.fields : "${field.collection} ${field.field}" if length(field.ttl_config) == 1] == ["rateLimits expiresAt", "telemetry until", "telemetryRequests expiresAt"]
-    error_message = "Counts of who asked how often are deleted by Firestore."
+    condition = toset([for field in module.database.fields : "${field.collection} ${field.field}" if length(field.ttl_config) == 1]) == toset(concat(
+      [for group in ["checkpoints", "drivers", "gaps", "laps", "live", "log", "notices", "privacyRequests", "raceControl", "results", "sessionStatus", "sessions", "teamRadio", "towers", "trackStatus", "weather"] : "${group} expireAt"],
+      ["rateLimits expiresAt", "telemetry until", "telemetryRequests expiresAt"],
+    ))
+    error_message = "Counts of who asked how often are deleted by Firestore, and so is what is stored of kart tracks once its time is over."
   }
 
   # Rules
@@ -295,9 +304,14 @@ run "deployed" {
 
   assert {
     condition = [for rule in module.raw.bucket.lifecycle_rule : join(" ", [rule.action[0].type, rule.action[0].type == "SetStorageClass" ? rule.action[0].storage_class : "-", rule.condition[0].age])] == [
-      "SetStorageClass ARCHIVE 180", "SetStorageClass NEARLINE 30", "Delete - 730", "AbortIncompleteMultipartUpload - 1",
+      "SetStorageClass ARCHIVE 180", "SetStorageClass NEARLINE 30", "Delete - 730", "Delete - 90", "AbortIncompleteMultipartUpload - 1",
     ]
-    error_message = "Raw messages go to colder classes, and are deleted after two years."
+    error_message = "Raw messages go to colder classes, and are deleted after two years; those of kart tracks after three months."
+  }
+
+  assert {
+    condition     = { for rule in module.raw.bucket.lifecycle_rule : rule.condition[0].age => rule.condition[0].matches_prefix if rule.action[0].type == "Delete" && rule.condition[0].age == 90 } == { 90 = tolist(["kart-"]) }
+    error_message = "Only those of kart tracks are deleted sooner."
   }
 
   assert {

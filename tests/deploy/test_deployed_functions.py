@@ -210,6 +210,10 @@ def ask_poller(poller: Function, cloud: Cloud) -> None:
     assert poller.asked("POST", content=b'{"feed": "f1"}').json() == {"outcome": "no-source", "feed": "f1"}
 
 
+def ask_karts(karts: Function, cloud: Cloud) -> None:
+    assert karts.asked("POST", content=b"{}").json() == {"outcome": "none-started", "tracks": {}}
+
+
 def ask_schedule(schedule: Function, cloud: Cloud) -> None:
     assert schedule.asked("POST", content=b"{}").json() == {"outcome": "no-source", "feed": "f1"}
 
@@ -245,6 +249,7 @@ QUESTIONS: dict[str, Callable[[Function, Cloud], None]] = {
     "api": ask_api,
     "economy": ask_economy,
     "jobs": ask_jobs,
+    "karts": ask_karts,
     "poller": ask_poller,
     "reconciler": ask_reconciler,
     "recorder": ask_recorder,

@@ -164,7 +164,7 @@ def race_at(now: datetime) -> ScheduledSession:
 def of(documents: dict[str, dict[str, Any]], session: str) -> dict[str, dict[str, Any]]:
     """The documents of a session, but for what differs from run to run."""
     return {
-        path: {key: value for key, value in fields.items() if key not in ("v", "writtenAt")}
+        path: {key: value for key, value in fields.items() if key not in ("v", "writtenAt", "expireAt")}
         for path, fields in documents.items()
         if path.split("/")[:2] == ["sessions", session] and not path.endswith("/live/feed")
     }

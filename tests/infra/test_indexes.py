@@ -16,11 +16,13 @@ OVERRIDES: dict[tuple[str, str], dict[str, Any]] = {
 }
 
 FOUND_BY = {
-    "sessions": ("at", "writtenAt", "series", "year", "type", "status"),
+    "sessions": ("at", "writtenAt", "series", "year", "type", "status", "feedId"),
     "laps": ("lap",),
     "drivers": ("tla", "code", "familyName", "driver", "statistics.wins"),
     "constructors": ("constructor", "name", "statistics.wins"),
-    "circuits": ("circuit",),
+    "circuits": ("circuit", "nom"),
+    "log": ("at",),
+    "notices": ("at",),
     "seasons": ("year",),
     "results": ("order", "code", "driver"),
     "towers": ("at",),
@@ -32,6 +34,14 @@ FOUND_BY = {
     "gaps": ("n",),
 }
 """Fields by which the API and clients find or order documents (pitwall/api, docs/live.md), by collection."""
+
+OF_KARTS = {
+    kind.template.split("/")[-2]
+    for kind in paths.KINDS
+    if paths.of_kart_track(kind.template.replace("{session}", "kart-x"))
+}
+OF_KARTS = OF_KARTS - {"telemetry"} | {"checkpoints", "privacyRequests"}
+"""Collections of which Firestore deletes what is of kart tracks, which have no telemetry."""
 
 SINGLE = [(collection, field) for collection, fields in FOUND_BY.items() for field in fields]
 
@@ -50,7 +60,7 @@ def test_no_index_is_over_a_field_that_is_exempt() -> None:
 
 def test_what_is_exempt_exists() -> None:
     known = {kind.template.split("/")[-2] for kind in paths.KINDS}
-    known |= {"live", "checkpoints", "leases", "rateLimits", "backfills"}
+    known |= {"live", "checkpoints", "leases", "rateLimits", "backfills", "privacyRequests"}
     assert {collection for collection, _ in OVERRIDES} <= known
 
 
@@ -62,8 +72,9 @@ def test_what_changes_every_second_and_what_is_large_has_no_index() -> None:
     assert OVERRIDES["backfills", "*"]["indexes"] == []
 
 
-def test_what_holds_for_minutes_alone_is_deleted_by_firestore() -> None:
+def test_what_is_kept_for_a_while_alone_is_deleted_by_firestore() -> None:
     assert {of for of, field in OVERRIDES.items() if field.get("ttl")} == {
+        *((collection, "expireAt") for collection in OF_KARTS),
         ("rateLimits", "expiresAt"),
         ("telemetry", "until"),
         ("telemetryRequests", "expiresAt"),

@@ -162,7 +162,9 @@ def stored(client: firestore_api.Client, session: str = "7001") -> dict[str, dic
     for snapshot in snapshots:
         fields = snapshot.to_dict()
         if fields is not None and not snapshot.reference.path.endswith("live/feed"):
-            found[snapshot.reference.path] = {k: v for k, v in fields.items() if k not in ("v", "writtenAt")}
+            found[snapshot.reference.path] = {
+                k: v for k, v in fields.items() if k not in ("v", "writtenAt", "expireAt")
+            }
     return found
 
 

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,9 @@ from google.cloud import firestore as firestore_api
 
 from local import FUNCTIONS
 from local.emulators import Emulator
-from pitwall.collect import STUCK_S, Collector, NotConfigured, configured, health_app, main
+from pitwall.collect import NotConfigured, configured, health_app, main
 from pitwall.message import Message
+from pitwall.pipeline.collector import STUCK_S, Collector
 from pitwall.pipeline.database import Database
 from pitwall.pipeline.lease import Lease
 from pitwall.pipeline.poller import SourceError
@@ -216,6 +218,20 @@ def test_the_command_ends_when_it_is_terminated(
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+def test_kart_tracks_are_collected_until_it_is_terminated(collect: Collect, firestore: firestore_api.Client) -> None:
+    track = {"at": datetime(2030, 1, 1, tzinfo=UTC), "circuits": {"nowhere": "kart-nowhere"}}
+    running = collect("--karts")
+    wait_for(lambda: running.says("collecting"), "starting")
+    assert (running.says("collecting")["feeds"], running.ask("/readyz").json()["feeds"]) == ([], [])
+    firestore.document("circuitFeeds/started").set(track)
+    assert running.end(signal.SIGTERM) == 0
+    second = collect("--karts")
+    wait_for(lambda: second.says("the source cannot be opened"), "looking at the track that is on")
+    [feed] = second.ask("/healthz").json()["feeds"]
+    assert (feed["feed"], feed["source"]) == ("kart-nowhere", "circuit")
+    assert second.end(signal.SIGTERM) == 0
+
+
 def test_an_invocation_that_fails_is_told_by_the_exit_code(
     environment: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -232,8 +248,10 @@ def test_an_invocation_that_fails_is_told_by_the_exit_code(
         ([], {"PITWALL_SOURCE": "carrier-pigeon"}, "carrier-pigeon"),
         ([], {"PITWALL_LEASE_TTL_S": "soon"}, "PITWALL_LEASE_TTL_S"),
         (["--feed", "=f1"], {}, "=f1"),
+        (["--karts", "--once"], {}, "--once"),
+        (["--karts"], {"PUBSUB_EMULATOR_HOST": ""}, "PITWALL_PUBSUB_ENDPOINT"),
     ],
-    ids=["no endpoint", "no such source", "no time to live", "no feed"],
+    ids=["no endpoint", "no such source", "no time to live", "no feed", "karts once", "no endpoint for karts"],
 )
 def test_wrong_configuration_is_said_in_a_line_with_exit_code_2(
     arguments: list[str],

@@ -13,6 +13,7 @@ import pytest
 from google.cloud import firestore as firestore_api
 
 from local.emulators import Emulator
+from pitwall.pipeline.checkpoint import Checkpoint, Checkpoints
 from pitwall.pipeline.database import Database
 from pitwall.pipeline.deadletter import DeadLetters
 from pitwall.pipeline.envelope import version
@@ -22,6 +23,9 @@ from tests.pipeline.conftest import Taken, message_of, push_body, tower
 from tests.pipeline.outage import Outage
 
 TOWER = "sessions/7001/live/timing"
+
+
+CHECKPOINT = Checkpoint(source="apex", cursor=-1, reducer=b"state")
 
 
 @pytest.fixture
@@ -287,3 +291,23 @@ def test_an_outage_of_firestore_puts_nothing_away_and_is_made_up_by_redelivery(
             threading.Event().wait(0.1)
     assert found(firestore)["v"] == version(1, 5)
     assert taken("timing-dead") == []
+
+
+@pytest.mark.parametrize("days", [90, 0])
+def test_what_is_of_a_kart_tracks_session_is_kept_for_a_while_and_nothing_else(
+    days: int, database: Database, dead_letters: DeadLetters, firestore: firestore_api.Client
+) -> None:
+    kart = "kart-nowhere-20300101-1213-Race"
+    log = {"at": "2026-01-01T00:00:00Z", "feedId": "kart-nowhere", "state": "live", "reconnects": 0}
+    for_ever = tower() | {"expireAt": "2026-01-02T00:00:00Z"}  # a feed that says so is not heeded
+    told = {f"sessions/{kart}/live/timing": tower(), "circuits/nowhere/log/1": log, TOWER: for_ever}
+    writer = Writer(VersionedStore(database), dead_letters, days)
+    assert writer.handle(push_body(message_of(told, seq=1, session=kart))).status_code == 204
+    kept = {path: found(firestore, path) for path in told}
+    expiring = {path for path, fields in kept.items() if "expireAt" in fields}
+    assert expiring == ({path for path in told if path != TOWER} if days else set())
+    assert {(kept[path]["expireAt"] - kept[path]["writtenAt"]).days for path in expiring} <= {days}
+    Checkpoints(database, 1, days).save(kart, CHECKPOINT)
+    Checkpoints(database, 1, days).save("7001", CHECKPOINT)
+    assert ("expireAt" in found(firestore, f"checkpoints/{kart}")) is bool(days)
+    assert "expireAt" not in found(firestore, "checkpoints/7001")

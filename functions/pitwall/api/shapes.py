@@ -48,6 +48,7 @@ class Shape:
         properties: Schema = {}
         for struct in self._types:
             properties.update(_inlined(struct)["properties"])
+        properties.pop("expireAt", None)  # sent as it is stored; no column of a table
         properties.update({key: properties.pop(key) for key in _LAST if key in properties})
         return {"title": self.name, "type": "object", "properties": properties}
 

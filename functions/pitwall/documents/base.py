@@ -34,6 +34,13 @@ class Document(Fields, kw_only=True):
     written_at: (
         Annotated[datetime, Meta(description="when the writer stored it, UTC; set by the writer", tz=True)] | UnsetType
     ) = UNSET
+    expire_at: (
+        Annotated[
+            datetime,
+            Meta(description="when it is deleted, UTC: of kart tracks' sessions alone; set by the writer", tz=True),
+        ]
+        | UnsetType
+    ) = UNSET
     v: (
         Annotated[
             int,

@@ -74,6 +74,9 @@ TOWER_SLOT_MS = 5_000
 _ID = re.compile(r"(?!\.{1,2}$)(?!__.*__$)[^/\x00-\x1f]{1,128}")
 
 
+_OF_KART_TRACKS = re.compile(r"sessions/kart-[^/]+(/.+)?|circuits/[^/]+/(live|log|notices)/.+")
+
+
 class UnknownPath(ValueError):
     """No document type is stored at this path."""
 
@@ -150,6 +153,11 @@ def kind_of(path: str) -> Kind:
         if found is not None:
             return found
     raise UnknownPath(f"no document is stored at {path!r}")
+
+
+def of_kart_track(path: str) -> bool:
+    """Whether what is stored at `path` is of a kart track's sessions: it may name private people, and is not kept."""
+    return _OF_KART_TRACKS.fullmatch(path) is not None
 
 
 def session(key: str) -> str:

@@ -12,7 +12,7 @@ Written only after the publishes it covers have been acknowledged, so whatever i
 from __future__ import annotations
 
 import zlib
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -73,8 +73,10 @@ class TooLarge(Exception):
 class Checkpoints:
     """Writes and reads the checkpoints of one holder."""
 
-    def __init__(self, database: Database, epoch: int) -> None:
+    def __init__(self, database: Database, epoch: int, kart_retention_days: int = 0) -> None:
+        """kart_retention_days: after which those of kart tracks' sessions are deleted, 0 for never."""
         self._database = database
+        self._kept = timedelta(days=kart_retention_days) or None
         self._store = VersionedStore(database)
         self._epoch = epoch
         self._number = 0
@@ -96,6 +98,8 @@ class Checkpoints:
             "finished": checkpoint.finished,
             "state": state,
         }
+        if self._kept is not None and paths.of_kart_track(paths.session(session_key)):
+            fields["expireAt"] = datetime.now(UTC) + self._kept
         path = paths.checkpoint(session_key)
         outcome = self._store.write([Versioned(path, fields, version(self._epoch, self._number))])
         if outcome.stale:

@@ -140,7 +140,7 @@ class Holder:
         self._leave = False
         self._ask_at = float("inf")
         self._monotonic = monotonic
-        self._checkpoints = Checkpoints(database, held.epoch)
+        self._checkpoints = Checkpoints(database, held.epoch, settings.kart_retention_days)
         checkpoint, reducer = self._known_state()
         self._publisher = Publisher(settings.project, endpoint=settings.pubsub_endpoint)
         self._beside = ThreadPoolExecutor(3, thread_name_prefix="holder")

@@ -41,8 +41,8 @@ class Summary(msgspec.Struct, omit_defaults=True):
     """What an invocation did.
 
     outcome: `no-source`, `no-schedule`, `between-sessions`, `finished` (nothing to do), `ended` (the source has come to
-        its end), `session-over`, `handed-over`, `failed` (the source did), `stood-by` (somebody else held the feed all
-        the time), `lost` (somebody took it).
+        its end), `session-over`, `handed-over`, `stopped` (it is not to be held any more), `failed` (the source did),
+        `stood-by` (somebody else held the feed all the time), `lost` (somebody took it).
     next_at: when polling begins next, between sessions.
     """
 
@@ -61,11 +61,14 @@ class Poller:
         database: Database,
         open_source: Callable[[Settings], Opened],
         monotonic: Callable[[], float] = time.monotonic,
+        wanted: Callable[[], bool] = lambda: True,
     ) -> None:
+        """wanted: asked before a feed that nobody holds is taken: whether anybody is to hold it. Raises Unavailable."""
         self._settings = settings
         self._database = database
         self._open_source = open_source
         self._monotonic = monotonic
+        self._wanted = wanted
         self._instance = f"{settings.instance}/{uuid4().hex[:8]}"
         self._lease = Lease(database, settings.feed, self._instance, ttl_s=settings.lease_ttl_s)
         self._schedule: Schedules | None = None
@@ -74,9 +77,17 @@ class Poller:
         self._opened: Opened | None = None
         self._keeping: Reader | None = None
         self._stopping = threading.Event()
+        self._no_more = threading.Event()
+        self.held_by_another = False
+        """Whether another instance held the feed when this one last looked."""
 
-    def stop(self) -> None:
-        """Has `run` hand over, or leave, within a second or two. From any thread."""
+    def stop(self, *, for_good: bool = False) -> None:
+        """Has `run` hand over, or leave, within a second or two. From any thread.
+
+        for_good: nobody is to go on, and a session that is being published has ended.
+        """
+        if for_good:
+            self._no_more.set()
         self._stopping.set()
 
     @property
@@ -105,6 +116,8 @@ class Poller:
             while (now := self._monotonic()) < ends and not self._stopping.is_set():
                 try:
                     self._opened = self._opened or self._open()
+                    if free and not self._wanted():
+                        return Summary("stopped", settings.feed)
                     if free and self._schedule is not None and to_poll is None:
                         to_poll = self._schedule.to_poll()
                         if to_poll.session is None:  # that is why nobody holds it any more
@@ -114,6 +127,7 @@ class Poller:
                         self._stopping.wait(settings.lease_ttl_s)
                         free, standing_back, now = self._lease.view().free, False, self._monotonic()
                     held = self._lease.acquire(settings.source, ends - settings.handover_s - now) if free else None
+                    self.held_by_another = held is None
                     if held is not None:
                         summary = self._hold(held, ends, to_poll)
                         if summary.outcome != "lost":
@@ -155,6 +169,7 @@ class Poller:
             reopen=self._open,
             session=expected or "",
             stopping=self._stopping,
+            no_more=self._no_more,
             calendar=self._schedule,
             closed="" if to_poll is None else to_poll.over,
             monotonic=self._monotonic,

@@ -51,9 +51,11 @@ class PuttingAway(Protocol):
 class Writer:
     """One instance of the writer. Safe to use from several threads."""
 
-    def __init__(self, store: VersionedStore, dead_letters: PuttingAway) -> None:
+    def __init__(self, store: VersionedStore, dead_letters: PuttingAway, kart_retention_days: int = 0) -> None:
+        """kart_retention_days: after which what is of kart tracks' sessions is deleted, 0 for never."""
         self._documents = store
         self._dead_letters = dead_letters
+        self._kept = timedelta(days=kart_retention_days) or None
 
     def handle(self, body: bytes) -> Response:
         """The answer to a push request with this body: 204, 400 if it is no push, 503 to have it delivered again."""
@@ -86,7 +88,10 @@ class Writer:
             except TooLarge as error:
                 refused.append((document, "too-large", str(error)))
             else:
-                documents.append(Versioned(document.path, {**fields, "writtenAt": written_at}, envelope.v))
+                fields["writtenAt"] = written_at
+                if self._kept is not None and paths.of_kart_track(document.path):
+                    fields["expireAt"] = written_at + self._kept
+                documents.append(Versioned(document.path, fields, envelope.v))
         for path in envelope.deletes:
             try:
                 deletions.append(Deletion(_part_of(envelope.session, path), envelope.v))
@@ -166,6 +171,7 @@ def _checked(document: TickDocument) -> dict[str, Any]:
         raise UnknownPath(f"{document.path} is no document of a feed")
     encoded = bytes(document.fields)
     fields = to_fields(from_fields(document.path, msgspec.json.decode(encoded)))
+    fields.pop("expireAt", None)  # how long it is kept is not the feed's to say
     if len(encoded) > _SURELY_SMALL:
         size = document_size(document.path, fields)
         if size > MAX_DOCUMENT_BYTES:
@@ -179,6 +185,7 @@ def _writer() -> Writer:
     return Writer(
         VersionedStore(Database(settings.project)),
         DeadLetters(settings.project, dead_letter(settings.topic_timing)),
+        settings.kart_retention_days,
     )
 
 

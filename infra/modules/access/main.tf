@@ -61,6 +61,15 @@ resource "google_storage_bucket_iam_member" "bucket" {
   role   = each.value.role
   member = each.value.member
 
+  dynamic "condition" {
+    for_each = each.value.condition == null ? [] : [each.value.condition]
+
+    content {
+      title      = condition.value.title
+      expression = condition.value.expression
+    }
+  }
+
   depends_on = [google_project_iam_custom_role.role]
 }
 

@@ -48,7 +48,7 @@ variable "grants" {
   }
 
   validation {
-    condition     = alltrue([for g in var.grants : g.condition == null || g.kind == "project"])
-    error_message = "Conditions are for rights on the project."
+    condition     = alltrue([for g in var.grants : g.condition == null || contains(["project", "bucket"], g.kind)])
+    error_message = "Conditions are for rights on the project or a bucket."
   }
 }

@@ -14,7 +14,7 @@ resource "google_cloud_scheduler_job" "job" {
   http_target {
     http_method = "POST"
     uri         = var.url
-    body        = base64encode(jsonencode({ feed = var.feed }))
+    body        = base64encode(jsonencode(var.body))
     headers     = { "Content-Type" = "application/json" }
 
     oidc_token {

@@ -33,9 +33,9 @@ variable "url" {
   type        = string
 }
 
-variable "feed" {
-  description = "The feed it asks for."
-  type        = string
+variable "body" {
+  description = "What it asks for: the feed, of a function that is told one."
+  type        = map(string)
 }
 
 variable "account" {

@@ -8,12 +8,12 @@ locals {
   metrics = {
     feed_states = {
       description = "How a live feed is: connecting, live, silent, reconnecting, refused, ended"
-      filter      = "${local.names["poller"]} AND jsonPayload.message=~\"^the feed is \""
+      filter      = "(${local.names["poller"]} AND jsonPayload.message=~\"^the feed is \") OR (${local.names["karts"]} AND jsonPayload.message=~\"^the feed is \")"
       labels      = { feed = "EXTRACT(jsonPayload.feed)", state = "REGEXP_EXTRACT(jsonPayload.message, \"^the feed is ([a-z]+)\")" }
     }
     let_go = {
-      description = "Why a poller let a feed go: ended, session-over, handed-over, lost, failed"
-      filter      = "${local.names["poller"]} AND jsonPayload.message=\"let go\""
+      description = "Why a poller let a feed go: ended, session-over, handed-over, stopped, lost, failed"
+      filter      = "(${local.names["poller"]} AND jsonPayload.message=\"let go\") OR (${local.names["karts"]} AND jsonPayload.message=\"let go\")"
       labels      = { feed = "EXTRACT(jsonPayload.feed)", outcome = "EXTRACT(jsonPayload.outcome)" }
     }
     dead_letters = {

@@ -52,6 +52,20 @@ resource "google_storage_bucket" "bucket" {
     }
   }
 
+  dynamic "lifecycle_rule" {
+    for_each = var.deleted_sooner
+
+    content {
+      action {
+        type = "Delete"
+      }
+      condition {
+        age            = lifecycle_rule.value
+        matches_prefix = [lifecycle_rule.key]
+      }
+    }
+  }
+
   lifecycle_rule {
     action {
       type = "AbortIncompleteMultipartUpload"

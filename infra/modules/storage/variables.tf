@@ -35,6 +35,17 @@ variable "delete_after_days" {
   default     = null
 }
 
+variable "deleted_sooner" {
+  description = "Age in days at which some objects are deleted, by what their names begin with."
+  type        = map(number)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for prefix, days in var.deleted_sooner : prefix != "" && days > 0])
+    error_message = "By the begin of their names, after a day or more."
+  }
+}
+
 variable "protected" {
   description = "Whether the bucket can only be deleted once it is empty."
   type        = bool
