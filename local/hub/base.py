@@ -19,7 +19,7 @@ from typing import Final, Generic, Self, TypeVar
 from local.hub.connection import Connection
 from local.hub.faults import Faults, Refusal, Where
 from local.hub.feed import Feed, Programme, StateT
-from local.hub.ledger import Attempt, Ledger, Played, Served
+from local.hub.ledger import Attempt, Ledger, Played, Served, Snapshot
 from local.hub.plan import Fault, FaultPlan
 
 LOOPBACK: Final = "127.0.0.1"
@@ -133,6 +133,10 @@ class BaseHub(ABC, Generic[StateT]):
     def served(self) -> list[Served]:
         """What each connection was sent, in the order in which they came."""
         return list(self._ledger.served)
+
+    @property
+    def snapshots(self) -> list[Snapshot]:
+        return list(self._ledger.snapshots)
 
     def missed(self) -> list[Played]:
         """Messages nobody was sent though somebody had wanted their topic, since somebody first did."""

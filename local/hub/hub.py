@@ -16,7 +16,6 @@ from local.hub.base import LOOPBACK, OUTBOX_BYTES, BaseHub, HubError
 from local.hub.connection import Connection
 from local.hub.faults import Step
 from local.hub.feed import Feed
-from local.hub.ledger import Snapshot
 from local.hub.plan import Fault, FaultPlan
 from local.hub.playing import Playing, Programme
 from local.hub.server import Door, Server
@@ -73,10 +72,6 @@ class Hub(BaseHub[FeedState]):
     def session(self) -> str:
         """Key of the first session."""
         return self._session
-
-    @property
-    def snapshots(self) -> list[Snapshot]:
-        return list(self._ledger.snapshots)
 
     def stall_handshake(self, times: int = 1) -> None:
         self._fail("handshake", times)

@@ -1,0 +1,245 @@
+"""Two kart tracks and a session of F1 at once in one stack: each is stored as if it had been alone.
+
+All three come over real sockets, in the same seconds: the tracks from hubs that play pieces of real captures.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import chain, takewhile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local import export
+from local.emulators import Emulator, Emulators
+from local.functions import FunctionServer
+from local.hub import Fault, FaultPlan, Hub, Playing
+from local.karts import ApexHub, RMonitorHub
+from local.simulator import for_minutes, recording
+from local.stack import FeedSpec, Stack
+from pitwall.documents.encoding import to_fields
+from pitwall.pipeline.ticks import Reducer
+from pitwall.sources.recording import open_recording
+
+pytestmark = pytest.mark.e2e
+
+F1, ALPHA, BETA = "f1", "kart-alpha", "kart-beta"
+APEX, RMONITOR = "apex-los-santos-3h.jsonl.gz", "redmist_TestMissingLaps.txt.gz"
+TICK_S = 0.25
+WAIT_S = 120
+LONG = timedelta(seconds=8)
+"""Of the feed's time."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What is played of each capture and of a race, ms of its time, how fast, and what goes wrong at the tracks."""
+
+    start_ms: int
+    end_ms: int
+    speed: float
+    faults: FaultPlan
+
+
+QUICK = Piece(600_000, 680_000, 20.0, FaultPlan([]))
+WHOLE = Piece(
+    0,
+    900_000,
+    10.0,
+    FaultPlan([(100_000, Fault("junk")), (200_000, Fault("cut", probability=0.5)), (300_000, Fault("junk"))]),
+)
+
+
+@dataclass
+class Played:
+    """documents: all that is stored. raw: folder with a folder of each session's recorded objects."""
+
+    piece: Piece
+    documents: dict[str, dict[str, Any]]
+    raw: Path
+    dead_letters: int
+
+    def sessions(self, feed: str) -> list[str]:
+        """Keys of a feed's sessions, in order."""
+        told = {path: fields for path, fields in self.documents.items() if path.count("/") == 1}
+        own = [path for path, fields in told.items() if path.startswith("sessions/") and fields["feedId"] == feed]
+        return sorted(path.split("/")[1] for path in own)
+
+
+def wait_for(condition: Callable[[], bool], what: str, wait_s: float = WAIT_S) -> None:
+    deadline = time.monotonic() + wait_s
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} took too long"
+        time.sleep(0.1)
+
+
+def published(stack: Stack) -> int:
+    """Messages of Pub/Sub by the last word of each feed's last holder."""
+    return sum(held(stack, feed).get("published", 0) for feed in stack.feeds)
+
+
+def held(stack: Stack, feed: str) -> dict[str, Any]:
+    said: dict[str, Any] = {}
+    for poller in stack.pollers_of(feed):
+        for entry, _ in stack.log_lines(poller):
+            if entry.get("message") == "let go" and entry.get("epoch", 0) >= said.get("epoch", 0):
+                said = entry
+    return said
+
+
+def stored(stack: Stack) -> int:
+    ticks = {
+        (entry["session"], entry["v"], entry["part"])
+        for entry, _ in stack.log_lines("writer")
+        if entry.get("message") == "stored"
+    }
+    return len(ticks) + len({entry["object"] for entry, _ in stack.log_lines("recorder") if "object" in entry})
+
+
+def settled(stack: Stack) -> bool:
+    """Whether every feed has told how it is long after its last message: all that was pending has gone out by then."""
+    told = [snapshot.to_dict() or {} for snapshot in stack.firestore().collection_group("live").stream()]
+    feeds = [fields for fields in told if "lastMessageAt" in fields]
+    return len(feeds) == len(stack.feeds) and all(fields["at"] - fields["lastMessageAt"] > LONG for fields in feeds)
+
+
+def play(piece: Piece, captures: Path, folder: Path, emulators: Emulators) -> Played:
+    length_ms = piece.end_ms - piece.start_ms
+    race = for_minutes(length_ms / 60_000, 5, telemetry=False)
+    recording.write(race, race.opens, folder / "race.txt.gz", "merged")
+    part = {"start_ms": piece.start_ms, "end_ms": piece.end_ms, "plan": piece.faults}
+    hubs: dict[str, Hub | ApexHub | RMonitorHub] = {
+        F1: Hub([Playing(folder / "race.txt.gz", end_ms=length_ms)], piece.speed),
+        ALPHA: ApexHub(captures / APEX, piece.speed, **part),
+        BETA: RMonitorHub(captures / RMONITOR, piece.speed, **part),
+    }
+    with ExitStack() as using:
+        for hub in hubs.values():
+            using.enter_context(hub)
+        f1 = {"PITWALL_F1_URL": hubs[F1].url, "PITWALL_SCHEDULE": "off"}
+        sources = {F1: ("f1", f1)} | {feed: (hub.source, hub.env) for feed, hub in hubs.items() if feed != F1}
+        specs = [FeedSpec(feed, source, piece.speed, env) for feed, (source, env) in sources.items()]
+        project = f"test-{folder.name}"
+        stack = using.enter_context(Stack(feeds=specs, project=project, tick_s=TICK_S, emulators=emulators))
+        wait_for(lambda: all(len(hub.snapshots) >= 2 for hub in hubs.values()), "connecting")
+        for hub in hubs.values():
+            hub.start()
+        wait_for(lambda: all(hub.ended for hub in hubs.values()), "playing", WAIT_S + length_ms / 1000 / piece.speed)
+        wait_for(lambda: settled(stack), "publishing")
+        assert {feed: hub.missed() for feed, hub in hubs.items()} == {feed: [] for feed in hubs}
+        for scheduler in stack.schedulers.values():
+            scheduler.stop()
+        FunctionServer.end(stack.pollers.values())
+        wait_for(lambda: stored(stack) >= published(stack), "storing")
+        raw = folder / "raw"
+        for blob in stack.storage().list_blobs(stack.settings.raw_bucket):
+            (raw / blob.name).parent.mkdir(parents=True, exist_ok=True)
+            blob.download_to_filename(str(raw / blob.name))
+        return Played(piece, dict(export.documents(stack.firestore())), raw, len(stack.dead_letters()))
+
+
+def alone(path: Path, feed: str, end_ms: float = math.inf) -> dict[str, dict[str, Any]]:
+    """What a replay of a recording stores, by reducer and documents alone, while the session is still on.
+
+    end_ms: up to where it is played, from its begin.
+    """
+    source = open_recording(path)
+    reducer = Reducer(source.session, feed, source.name)
+    messages = source.messages()
+    first = next(messages)
+    begun = takewhile(lambda message: message.at - first.at < end_ms, messages)
+    ticks = [tick for message in chain([first], begun) for tick in reducer.offer(message)]
+    ticks += reducer.due(reducer.clock + 60_000)
+    return {path: to_fields(document) for tick in ticks for path, document in tick.documents}
+
+
+def differences(one: dict[str, dict[str, Any]], other: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """By path and field."""
+    return {
+        f"{path} {key}": (fields.get(key), other[path].get(key))
+        for path, fields in one.items()
+        for key in fields.keys() | other[path].keys()
+        if fields.get(key) != other[path].get(key)
+    }
+
+
+def of(documents: dict[str, dict[str, Any]], session: str) -> dict[str, dict[str, Any]]:
+    """The documents of a session, but for what differs from run to run, and the towers kept of every five seconds."""
+    return {
+        path: {key: value for key, value in fields.items() if key not in ("v", "writtenAt", "expireAt")}
+        for path, fields in documents.items()
+        if path.split("/")[:2] == ["sessions", session] and not path.endswith("/live/feed") and "/towers/" not in path
+    }
+
+
+@pytest.fixture(scope="module")
+def emulators(firestore_emulator: Emulator, pubsub_emulator: Emulator, storage_emulator: Emulator) -> Emulators:
+    return Emulators(firestore_emulator, pubsub_emulator, storage_emulator)
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(QUICK, id="quick"), pytest.param(WHOLE, id="whole", marks=pytest.mark.long)]
+)
+def played(
+    request: pytest.FixtureRequest, kart_captures: Path, tmp_path_factory: pytest.TempPathFactory, emulators: Emulators
+) -> Played:
+    return play(request.param, kart_captures, tmp_path_factory.mktemp("two-tracks"), emulators)
+
+
+def test_each_feed_has_its_session_and_nothing_else_is_stored(played: Played):
+    sessions = {feed: played.sessions(feed) for feed in (F1, ALPHA, BETA)}
+    assert [len(keys) for keys in sessions.values()] == [1, 1, 1]
+    assert sessions[ALPHA][0].startswith("kart-alpha-")
+    known = {key for keys in sessions.values() for key in keys}
+    stray = {path for path in played.documents if path.split("/")[:2] not in [["sessions", key] for key in known]}
+    assert {path.split("/")[0] for path in stray} <= {"schedule"}
+    assert played.dead_letters == 0
+    assert {folder.name for folder in played.raw.iterdir()} == known
+
+
+@pytest.mark.parametrize("feed", [F1, ALPHA, BETA])
+def test_documents_of_each_are_those_of_what_was_recorded_of_it_alone(played: Played, feed: str):
+    (session,) = played.sessions(feed)
+    own = of(played.documents, session)
+    replayed = of(alone(played.raw / session, feed), session)
+    assert len(own) > 20
+    assert own.keys() == replayed.keys()
+    assert differences(own, replayed) == {}
+
+
+@pytest.mark.parametrize(("feed", "capture"), [(ALPHA, APEX), (BETA, RMONITOR)])
+def test_a_track_has_the_laps_and_the_order_of_its_capture_played_alone(
+    played: Played, kart_captures: Path, feed: str, capture: str
+):
+    (session,) = played.sessions(feed)
+    replayed = alone(kart_captures / capture, feed, played.piece.end_ms)
+    (known,) = {path.split("/")[1] for path in replayed if path.startswith(f"sessions/{feed}-")}
+    laps = lap_times(played.documents, session)
+    assert len(laps) > 10
+    assert laps - lap_times(replayed, known) == set()
+    places, last_laps = tower(played.documents, session)
+    assert (places, last_laps - tower(replayed, known)[1]) == (tower(replayed, known)[0], set())
+
+
+def lap_times(documents: dict[str, dict[str, Any]], session: str) -> set[tuple[str, int | None]]:
+    """By racing number. Not by lap: RMonitor does not tell who comes late which laps were taken off as a penalty."""
+    return {
+        (number, lap.get("lapTimeMs"))
+        for path, fields in documents.items()
+        if path.startswith(f"sessions/{session}/laps/")
+        for number, lap in fields["drivers"].items()
+    }
+
+
+def tower(documents: dict[str, dict[str, Any]], session: str) -> tuple[dict[str, int], set[tuple[str, int]]]:
+    """Position, and where it is known the last lap, of each number."""
+    lines = documents[f"sessions/{session}/live/timing"]["lines"]
+    last_laps = {(number, line["l"]) for number, line in lines.items() if "l" in line}
+    return {number: line["p"] for number, line in lines.items()}, last_laps
