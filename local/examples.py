@@ -20,7 +20,7 @@ import httpx
 import orjson
 from msgspec import UNSET
 
-from local import auth_emulator, made_up_season
+from local import auth_emulator, made_up_kart_race, made_up_season
 from local.commands import simulated
 from local.processes import Processes
 from local.replay import Replay
@@ -30,7 +30,7 @@ from pitwall.api.description import JSON
 from pitwall.api.jobs import EVENTS
 from pitwall.documents import paths
 from pitwall.documents.circuits import AnalysisDocument
-from pitwall.documents.encoding import to_fields
+from pitwall.documents.encoding import millis, to_fields
 from pitwall.documents.schedule import EventDocument, ScheduledSession
 from pitwall.history.format_analysis import stored_form
 from pitwall.history.telemetry.objects import COMPACT_TYPE, Race, Store
@@ -80,7 +80,7 @@ _OF_WHAT_RUNS = ("POST /api/sessions/{id}/telemetry/{racingNumber}",)
 _OF_NO_USE = re.compile(r"/api/(docs|redoc|openapi\.json)")
 _OF_THE_PAST = re.compile(r" /api/(races|drivers|constructors|circuits|standings)\b")
 _OF_A_TRACK = re.compile(r" /api/circuits/{circuitId}/(?!layouts)")
-_TRACK = "kartpark"
+_TRACK = made_up_kart_race.CIRCUIT
 _BOARD = (
     'init|r|\ngrid||<tbody><tr data-id="r0" class="head"><td data-id="c1" data-type="rk">Clt</td>'
     '<td data-id="c2" data-type="no">Kart</td><td data-id="c3" data-type="llp">Dernier T.</td></tr>'
@@ -207,7 +207,7 @@ def _store_season(key: str) -> made_up_season.Stored:
 
 
 def _store_track(stack: Stack) -> str:
-    """Stores a kart track as the app does, and what its feed was found to say; its id."""
+    """Stores a kart track as the app does, what its feed was found to say, and a race; its id."""
     at = datetime.fromisoformat("2026-11-21T12:00:00Z")
     analysis = AnalysisDocument(
         at=at,
@@ -221,6 +221,8 @@ def _store_track(stack: Stack) -> str:
     )
     stack.firestore().document(paths.circuit(_TRACK)).set({"nom": "Kart Park", "wssUrl": "wss://live.example.com:8523"})
     stack.firestore().document(paths.circuit_analysis(_TRACK)).set(to_fields(analysis))
+    for path, document in made_up_kart_race.documents(made_up_kart_race.race(millis(at))).items():
+        stack.firestore().document(path).set(to_fields(document))
     return _TRACK
 
 

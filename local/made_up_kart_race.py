@@ -11,7 +11,7 @@ from pitwall.karting import vocabulary
 from pitwall.message import Message
 from pitwall.pipeline.ticks import Reducer
 
-CIRCUIT = "ardenmoor"
+CIRCUIT = "kartpark"
 LABELS = {"C1": "Clt", "C2": "Kart", "C3": "Dernier T.", "C4": "Lap"}
 NUMBERS = ("012", "7A", "9", "7A")
 """As painted; the second `7A` is made its own by its row."""
@@ -28,7 +28,7 @@ def race(at: int, laps: int = 12) -> list[Message]:
         messages.append(Message(topic, data, at + after, snapshot))
 
     tell(0, vocabulary.CIRCUIT, {"Circuit": CIRCUIT, "Labels": LABELS})
-    tell(0, vocabulary.SESSION, {"Title": "6H of Ardenmoor", "Name": "Race", "Type": "Race", "Fresh": True}, True)
+    tell(0, vocabulary.SESSION, {"Title": "6H of Kart Park", "Name": "Race", "Type": "Race", "Fresh": True}, True)
     lines = {
         f"r{place}": {"Number": number, "Position": place, "Driver": f"{'ABCD'[place - 1]}. Driver", "Laps": 0}
         for place, number in enumerate(NUMBERS, start=1)

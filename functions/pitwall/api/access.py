@@ -87,6 +87,8 @@ TABLE: dict[str, Access] = {
     "GET /api/circuits/{circuitId}/format": Access.SESSIONS,
     "PUT /api/circuits/{circuitId}/format": Access.TRACKS,
     "DELETE /api/circuits/{circuitId}/format": Access.TRACKS,
+    "GET /api/circuits/{circuitId}/data": Access.SESSIONS,
+    "GET /api/circuits/{circuitId}/statistics": Access.SESSIONS,
     "GET /api/standings/drivers": Access.SESSIONS,
     "GET /api/standings/constructors": Access.SESSIONS,
     "GET /api/jobs/{id}": Access.SESSIONS,

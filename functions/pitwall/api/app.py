@@ -40,7 +40,8 @@ from pitwall.api import (
     users,
 )
 from pitwall.api.analytics import routes as analytics
-from pitwall.api.circuits import formats
+from pitwall.api.circuits import data, formats
+from pitwall.api.circuits import statistics as kart_statistics
 from pitwall.api.firebase import Firebase
 from pitwall.api.front import Front
 from pitwall.api.history import circuits, constructors, races, standings
@@ -55,7 +56,7 @@ from pitwall.settings import Settings
 
 TIMING = (sessions, laps, drivers, live, car_telemetry, series, stints, analytics)
 HISTORY = (seasons, races, telemetry, standings, careers, constructors, circuits)
-KARTS = (formats,)
+KARTS = (formats, kart_statistics, data)
 RESOURCES = (*TIMING, *HISTORY, *KARTS, jobs, users, keys, status, docs_pages)
 TIMEOUT_S = 4.0
 """Seconds one read of Firestore may take."""
@@ -94,6 +95,7 @@ def create_app(settings: Settings, clock: live.Clock = live.wall_clock, seconds:
         )
     docs_pages.register(app, settings)
     telemetry.register(app, settings, seconds)
+    data.register(app, settings)
     _follow_requests(app, settings)
     limited = limits.enforce(app, settings)
     access.enforce(app, settings, seconds)

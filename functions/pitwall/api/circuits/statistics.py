@@ -1,0 +1,190 @@
+"""`/circuits/{circuitId}/statistics`: how karts and drivers did in a session of a kart track, or over a day.
+
+What each figure means is the business of `pitwall.karting.statistics`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+from flask import Blueprint
+from msgspec import UNSET, Meta, UnsetType
+
+from pitwall.api import caching, drivers, lists, parameters, reads
+from pitwall.api.caching import Answer
+from pitwall.api.circuits import sessions
+from pitwall.api.errors import BadRequest, NotFound
+from pitwall.api.parameters import Parameter, Reader
+from pitwall.api.reads import Reads, Stored
+from pitwall.api.sessions import checked
+from pitwall.api.shapes import Shape
+from pitwall.api.table import by_number
+from pitwall.documents import paths
+from pitwall.documents.base import Fields, RacingNumber
+from pitwall.documents.feeds import kart_feed
+from pitwall.karting import statistics
+from pitwall.karting.statistics import DriverStatistics, KartStatistics
+
+routes = Blueprint("kart-statistics", __name__)
+
+MOST_LAPS = 2_000
+"""Documents of laps that one request reads: more than 24 hours of 45 s have."""
+MOST_SESSIONS = 20
+"""Sessions of a day that one request looks at; a cursor leads to the others."""
+
+Item = dict[str, Any]
+
+
+class Whose(Fields, kw_only=True):
+    """Of which session, and of whom; the figures come beside these."""
+
+    session_key: str
+    racing_number: Annotated[RacingNumber, Meta(description="of a kart")] | UnsetType = UNSET
+    driver: Annotated[str, Meta(description="of a driver: the name, as the board has it")] | UnsetType = UNSET
+
+
+STATISTICS = Shape(Whose, KartStatistics, DriverStatistics, name="KartOrDriverStatistics")
+
+
+def _date(text: str) -> datetime:
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        raise ValueError("is not a date as 2026-11-21") from None
+
+
+_QUERY = {
+    "session": Parameter(
+        parameters.matching(r"[^/\x00-\x1f]{1,128}", "the id of a session"), "this session; else the track's last one"
+    ),
+    "date": Parameter(
+        Reader(_date, {"type": "string", "format": "date"}), "every session of this day (UTC) instead", "2026-11-21"
+    ),
+    "by": Parameter(parameters.one_of("kart", "driver", default="kart"), "`driver`: over all karts of a session"),
+    "kart": Parameter(parameters.driver, "only this kart, by racing number in any case", "7A"),
+    "driver": Parameter(
+        parameters.matching(r"[^\x00-\x1f]{1,200}", "a name"), "only karts this driver drove, or only this driver"
+    ),
+    **{name: taken for name, taken in lists.paged(STATISTICS).items() if name != "spoilers"},
+}
+
+
+class _Place(NamedTuple):
+    """Where a page ended: its last session, and how many items of that it has come to; 0: all of them."""
+
+    at: datetime
+    session: str
+    items: int
+
+
+@routes.get("/circuits/<circuit_id>/statistics")
+@lists.listing("How karts or drivers did in a session of a kart track, or over a day", STATISTICS, _QUERY)
+def of_track(circuit_id: str) -> Answer:
+    """Laps, best, pace as the median of clean laps, consistency, stints, stops, and how good a kart is against the
+    field; what each means is in docs/karting.md. Karts come by position, drivers by pace; of a day the sessions one
+    after the other. A lap is clean if it is not the first one, neither into nor out of the pits, stands, was received
+    whole, was driven on a clear track and within 107 % of the best. CSV leaves out stints.
+
+    Reads the track, and of a session its document, one a kart and a lap, and the stops: at most 2,000 laps and 20
+    sessions a page, after which there is a cursor.
+    """
+    given = parameters.given()
+    if "session" in given and "date" in given:
+        raise BadRequest("date", "Parameter 'date' asks for all sessions of a day: leave out 'session'.")
+    filters = [given.get(name) for name in ("session", "date", "by", "kart", "driver")]
+    this_list = ("statistics", circuit_id, *map(str, filters))
+    after = lists.after_place(given, this_list, _Place)
+    reading = reads.current()
+    track = sessions.track(circuit_id)
+    limit = given.get("limit", lists.DEFAULT_LIMIT)
+    found = _sessions(reading, track, given, after)
+    made_of: list[Stored] = [track]
+    items: list[Item] = []
+    laps_read = 0
+    more_after: _Place | None = None
+    for number, session in enumerate(found[:MOST_SESSIONS], start=1):
+        known, documents = _record(reading, session)
+        made_of += [session, *documents]
+        laps_read += sum(document.path.startswith(paths.laps(session.id)) for document in documents)
+        told = _items(session, known, given)
+        passed = after.items if after is not None and after.session == session.id else 0
+        shown = told[passed : passed + limit - len(items)]
+        items += shown
+        rest = len(told) - passed - len(shown)
+        if rest or number < len(found):
+            more_after = _Place(session.fields["at"], session.id, passed + len(shown) if rest else 0)
+        else:
+            more_after = None
+        if rest or len(items) == limit or laps_read >= MOST_LAPS:
+            break
+    return lists.answer(
+        lambda: items, made_of, STATISTICS, given, max_age=caching.SESSION_S, more_after=more_after, this_list=this_list
+    )
+
+
+def _sessions(reading: Reads, track: Stored, given: dict[str, Any], after: _Place | None) -> list[Stored]:
+    """The sessions that were asked for, one more than a page looks at if there are more. Raises NotFound."""
+    if "date" not in given:
+        return [_session(reading, track, given.get("session"))]
+    day: datetime = given["date"]
+    found = []
+    if after is not None and after.items:
+        found += [stored for stored in reading.get(paths.session(checked(after.session))) if stored is not None]
+    place = None if after is None else (after.at, checked(after.session))
+    last = day + timedelta(days=1, microseconds=-1)
+    return found + sessions.changed(reading, track, day, last, MOST_SESSIONS + 1 - len(found), place)
+
+
+def _session(reading: Reads, track: Stored, key: str | None) -> Stored:
+    if key is None:
+        found = sessions.latest(reading, track)
+    else:
+        [found] = reading.get(paths.session(checked(key)))
+    if found is None or found.fields.get("feedId") != kart_feed(track.id):
+        which = "no session yet" if key is None else f"no session {key!r}"
+        raise NotFound(f"Kart track {parameters.shorten(track.id)!r} has {which}.")
+    return found
+
+
+def _record(reading: Reads, session: Stored) -> tuple[dict[RacingNumber, statistics.Kart], list[Stored]]:
+    """What is stored of a session's karts, and the documents it is made of: the last 2,000 laps, where it has more."""
+    entered = reading.query(paths.drivers(session.id), limit=drivers.MOST)
+    laps = reading.query(paths.laps(session.id), order_by="lap", descending=True, limit=MOST_LAPS)
+    tyres = [stored for stored in reading.get(paths.live(session.id, "tyres")) if stored is not None]
+    known = statistics.record(
+        (driver.fields for driver in entered), (lap.fields for lap in laps), tyres[0].fields if tyres else None
+    )
+    return known, [*entered, *laps, *tyres]
+
+
+def _items(session: Stored, known: dict[RacingNumber, statistics.Kart], given: dict[str, Any]) -> list[Item]:
+    """Of a session, in order."""
+    kart, name = given.get("kart", "").upper(), given.get("driver", "").casefold()
+    of_session = {"sessionKey": session.id}
+    if given.get("by") == "driver":
+        of_drivers = sorted(
+            statistics.drivers(known).items(), key=lambda told: (_known(told[1].median_lap_ms), told[0])
+        )
+        return [
+            of_session | {"driver": driver} | _plain(told)
+            for driver, told in of_drivers
+            if name in ("", driver.casefold()) and (not kart or kart in map(str.upper, told.karts))
+        ]
+    of_karts = sorted(statistics.karts(known).items(), key=lambda told: (_known(told[1].position), by_number(told[0])))
+    return [
+        of_session | {"racingNumber": number} | _plain(told)
+        for number, told in of_karts
+        if kart in ("", number.upper()) and (not name or name in map(str.casefold, told.drivers or ()))
+    ]
+
+
+def _known(value: int | UnsetType) -> tuple[bool, int]:
+    """To order by: what is not known comes last."""
+    return value is UNSET, 0 if value is UNSET else value
+
+
+def _plain(fields: Fields) -> Item:
+    plain: Item = msgspec.to_builtins(fields)
+    return plain
