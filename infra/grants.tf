@@ -65,7 +65,8 @@ locals {
         permissions = ["storage.objects.create", "storage.objects.delete"]
       }
       pitwallRecordings = {
-        title       = "PitWall jobs: recordings, where there is no archive"
+        # Listing cannot be limited to kart tracks, of which alone the API gives anything out.
+        title       = "PitWall jobs and api: recordings, where there is no archive"
         permissions = ["storage.objects.get", "storage.objects.list"]
       }
       # On its own account alone: what signs the addresses of large objects.
@@ -124,6 +125,7 @@ locals {
       { kind = "repository", target = "functions", role = "roles/artifactregistry.writer", member = local.members.build, condition = null },
       { kind = "bucket", target = local.raw_bucket, role = local.role.pitwallRecorder, member = local.members.recorder, condition = null },
       { kind = "bucket", target = local.raw_bucket, role = local.role.pitwallRecordings, member = local.members.jobs, condition = null },
+      { kind = "bucket", target = local.raw_bucket, role = local.role.pitwallRecordings, member = local.members.api, condition = null },
       { kind = "bucket", target = local.raw_bucket, role = local.role.pitwallErasure, member = local.members.jobs, condition = local.karts_only },
       { kind = "bucket", target = local.telemetry_bucket, role = local.role.pitwallTelemetry, member = local.members.jobs, condition = null },
       { kind = "bucket", target = local.telemetry_bucket, role = local.role.pitwallTelemetryReader, member = local.members.api, condition = null },

@@ -21,6 +21,7 @@ run "table" {
       "account pitwall-push@pitwall-test.iam.gserviceaccount.com: roles/iam.serviceAccountOpenIdTokenCreator serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com",
       "bucket pitwall-test-raw: projects/pitwall-test/roles/pitwallErasure serviceAccount:pitwall-jobs@pitwall-test.iam.gserviceaccount.com if kart-recordings",
       "bucket pitwall-test-raw: projects/pitwall-test/roles/pitwallRecorder serviceAccount:pitwall-recorder@pitwall-test.iam.gserviceaccount.com",
+      "bucket pitwall-test-raw: projects/pitwall-test/roles/pitwallRecordings serviceAccount:pitwall-api@pitwall-test.iam.gserviceaccount.com",
       "bucket pitwall-test-raw: projects/pitwall-test/roles/pitwallRecordings serviceAccount:pitwall-jobs@pitwall-test.iam.gserviceaccount.com",
       "bucket pitwall-test-source: roles/storage.objectViewer serviceAccount:pitwall-build@pitwall-test.iam.gserviceaccount.com",
       "bucket pitwall-test-telemetry: projects/pitwall-test/roles/pitwallTelemetry serviceAccount:pitwall-jobs@pitwall-test.iam.gserviceaccount.com",
