@@ -29,8 +29,10 @@ from pitwall.api import openapi
 from pitwall.api.description import JSON
 from pitwall.api.jobs import EVENTS
 from pitwall.documents import paths
-from pitwall.documents.circuits import AnalysisDocument
+from pitwall.documents.circuits import AnalysisDocument, ConnectionDocument, NoticeDocument
 from pitwall.documents.encoding import millis, to_fields
+from pitwall.documents.feeds import kart_feed
+from pitwall.documents.live import FeedDocument
 from pitwall.documents.schedule import EventDocument, ScheduledSession
 from pitwall.history.format_analysis import stored_form
 from pitwall.history.telemetry.objects import COMPACT_TYPE, Race, Store
@@ -54,6 +56,14 @@ _BODIES: dict[str, Any] = {
     "POST /api/keys": {"name": "a bot"},
     "POST /api/jobs": {"kind": "backfill", "season": 2018, "round": 4},
     "POST /api/f1/race-telemetry": {"year": 2026, "round": 12, "frame_skip": 4},
+    "POST /api/circuits": {
+        "nom": "Ardenmoor Karting",
+        "liveTimingUrl": "https://live.example.com/ardenmoor/",
+        "c1": "Clt",
+        "c2": "Kart",
+        "endurance": {"stops": 12, "stopMs": 180_000, "stintMs": 2_400_000},
+    },
+    "PATCH /api/circuits/{circuitId}": {"c3": "Equipe/Pilote", "c14": None},
     "PUT /api/circuits/{circuitId}/format": {"columns": {"c6": "Team"}},
 }
 """What routes are sent, in the order in which they have to come; every other one follows."""
@@ -62,7 +72,10 @@ _MAKES = {"POST /api/keys": "/keys/", "POST /api/jobs": "/jobs/"}
 """Routes that make what others are about, and what the paths of those have in them."""
 
 _LAST = (
+    "POST /api/circuits/{circuitId}/stop-timing",
+    "DELETE /api/circuits/{circuitId}/notices/{n}",
     "DELETE /api/circuits/{circuitId}/format",
+    "DELETE /api/circuits/{circuitId}",
     "POST /api/jobs/{id}/cancel",
     "DELETE /api/keys/{id}",
     "PATCH /api/users/{uid}/role",
@@ -79,7 +92,8 @@ _OF_WHAT_RUNS = ("POST /api/sessions/{id}/telemetry/{racingNumber}",)
 """Routes that have no answer for a session that is over."""
 _OF_NO_USE = re.compile(r"/api/(docs|redoc|openapi\.json)")
 _OF_THE_PAST = re.compile(r" /api/(races|drivers|constructors|circuits|standings)\b")
-_OF_A_TRACK = re.compile(r" /api/circuits/{circuitId}/(?!layouts)")
+_OF_A_TRACK = re.compile(r" /api/circuits/{circuitId}/(?!layouts)|(PATCH|DELETE) /api/circuits/{circuitId}$")
+"""Routes of kart tracks: they are asked about `_store_track`'s, which a route that needs more of one adds to."""
 _TRACK = made_up_kart_race.CIRCUIT
 _BOARD = (
     'init|r|\ngrid||<tbody><tr data-id="r0" class="head"><td data-id="c1" data-type="rk">Clt</td>'
@@ -87,6 +101,7 @@ _BOARD = (
     '<tr data-id="r7"><td data-id="r7c1">1</td><td data-id="r7c2">7</td><td data-id="r7c3">59.105</td></tr></tbody>'
 )
 """What a made-up kart track's feed says."""
+_NOTICE = "new-field-c15"
 _HIDDEN = "x" * 43
 
 
@@ -116,7 +131,7 @@ def _write(stack: Stack, auth: str, wanted: str) -> None:
             "constructorId": season.constructor,
             "circuitId": season.circuit,
         }
-        track = {**given, "circuitId": _store_track(stack)}
+        track = {**given, "circuitId": _store_track(stack), "n": _NOTICE}
         examples: dict[str, Any] = orjson.loads(openapi.EXAMPLES.read_bytes()) if wanted else {}
         ids: dict[str, str] = {}
         served = _routes(api.get("/api/openapi.json").raise_for_status().json())
@@ -207,8 +222,11 @@ def _store_season(key: str) -> made_up_season.Stored:
 
 
 def _store_track(stack: Stack) -> str:
-    """Stores a kart track as the app does, what its feed was found to say, and a race; its id."""
-    at = datetime.fromisoformat("2026-11-21T12:00:00Z")
+    """Stores a kart track as the app does, what its feed was found to say, how it was heard, and a race; its id.
+
+    The race is older than the one that was played, which stays the current one.
+    """
+    at = datetime.fromisoformat("2026-07-01T12:00:00Z")
     analysis = AnalysisDocument(
         at=at,
         written_at=at,
@@ -219,10 +237,23 @@ def _store_track(stack: Stack) -> str:
         analysis=stored_form(analyse([Heard(0, _BOARD)])),
         job=f"analyze-format-kart-{_TRACK}",
     )
+    race = made_up_kart_race.documents(made_up_kart_race.race(millis(at)))
+    key = made_up_kart_race.session_of(race)
+    feed = kart_feed(_TRACK)
+    heard = FeedDocument(at=at, source="apex", state="live", last_message_at=at, reconnects=0, gated_topics=[])
+    event = ConnectionDocument(at=at, feed_id=feed, state="live", reconnects=0, session=key)
+    new = "there is a field c15 that was not there before"
+    notice = NoticeDocument(at=at, kind="new-field", field="c15", role="", message=new, session=key)
+    stored = {
+        **race,
+        paths.circuit_analysis(_TRACK): analysis,
+        paths.live(key, "feed"): heard,
+        paths.connection(_TRACK, f"{millis(at)}-live"): event,
+        paths.notice(_TRACK, _NOTICE): notice,
+    }
+    for path, document in stored.items():
+        stack.firestore().document(path).set({**to_fields(document), "v": 1, "writtenAt": at})
     stack.firestore().document(paths.circuit(_TRACK)).set({"nom": "Kart Park", "wssUrl": "wss://live.example.com:8523"})
-    stack.firestore().document(paths.circuit_analysis(_TRACK)).set(to_fields(analysis))
-    for path, document in made_up_kart_race.documents(made_up_kart_race.race(millis(at))).items():
-        stack.firestore().document(path).set(to_fields(document))
     return _TRACK
 
 

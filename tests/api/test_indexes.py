@@ -34,3 +34,8 @@ def test_whatever_a_series_is_found_by_has_an_index_in_its_order(collection: str
 @pytest.mark.parametrize(("collection", "field"), [("drivers", "driver"), ("constructors", "constructor")])
 def test_whoever_had_a_result_in_a_season_has_an_index_in_the_order_of_ids(collection: str, field: str):
     assert (collection, ("seasons", "CONTAINS"), (field, "ASCENDING")) in INDEXES
+
+
+def test_the_sessions_of_a_kart_track_have_an_index_by_time_both_ways():
+    for order in ("ASCENDING", "DESCENDING"):
+        assert ("sessions", ("feedId", "ASCENDING"), ("at", order)) in INDEXES

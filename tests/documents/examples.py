@@ -70,6 +70,7 @@ from pitwall.documents.live import (
     TyreLine,
     TyresDocument,
 )
+from pitwall.documents.privacy import PrivacyRequestDocument
 from pitwall.documents.schedule import EventDocument, ScheduleDocument, ScheduledSession
 from pitwall.documents.session import (
     Circuit,
@@ -377,8 +378,6 @@ EXAMPLES: dict[str, Document] = {
     ),
     "circuits/ardenmoor-karting": CircuitDocument(
         at=AT,
-        circuit="ardenmoor-karting",
-        name="Ardenmoor Karting",
         series="kart",
         nom="Ardenmoor Karting",
         live_timing_url="https://live.apex-timing.com/ardenmoor/",
@@ -535,6 +534,15 @@ EXAMPLES: dict[str, Document] = {
         display_name="Ayrton",
         favourite_drivers=["44", "LEC"],
         notifications=Notifications(session_start=True, results=False),
+    ),
+    "privacyRequests/c9f0f895fb98ab9159f51fd0297e236d": PrivacyRequestDocument(
+        at=AT,
+        name="Ana Kart",
+        wish="erase",
+        circuit="ardenmoor-karting",
+        after="kart-ardenmoor-karting-20261121-1400-race",
+        after_object="kart-ardenmoor-karting-20261122-0900-race/0001763802000-000001-00000007.jsonl.gz",
+        counts={"documents": 12, "mentions": 31},
     ),
     "apiKeys/9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08": ApiKeyDocument(
         at=AT, name="a bot", role="service", created_at=AT, created_by="pDeC0hV8T1bZ", revoked_at=AT, last_used_at=AT

@@ -40,7 +40,7 @@ from pitwall.api import (
     users,
 )
 from pitwall.api.analytics import routes as analytics
-from pitwall.api.circuits import data, formats
+from pitwall.api.circuits import data, formats, timing, tracks
 from pitwall.api.circuits import statistics as kart_statistics
 from pitwall.api.firebase import Firebase
 from pitwall.api.front import Front
@@ -56,7 +56,7 @@ from pitwall.settings import Settings
 
 TIMING = (sessions, laps, drivers, live, car_telemetry, series, stints, analytics)
 HISTORY = (seasons, races, telemetry, standings, careers, constructors, circuits)
-KARTS = (formats, kart_statistics, data)
+KARTS = (tracks, timing, formats, kart_statistics, data)
 RESOURCES = (*TIMING, *HISTORY, *KARTS, jobs, users, keys, status, docs_pages)
 TIMEOUT_S = 4.0
 """Seconds one read of Firestore may take."""
@@ -76,6 +76,7 @@ def create_app(settings: Settings, clock: live.Clock = live.wall_clock, seconds:
     app.config["MAX_CONTENT_LENGTH"] = LONGEST_BODY
     app.config[caching.HOT] = Hot(seconds)
     app.config[car_telemetry.MOST] = settings.telemetry_cars
+    app.config[timing.MOST] = settings.kart_tracks
     app.config[jobs.QUEUE] = Queue(settings)
     for resource in RESOURCES:
         app.register_blueprint(resource.routes, url_prefix=alias.PREFIX)

@@ -106,6 +106,46 @@ class CarsTaken(Problem):
     title = "Too many cars"
 
 
+class AlreadyThere(Problem):
+    """There is a circuit of this id; it is changed with PATCH."""
+
+    name = "already-there"
+    status = HTTPStatus.CONFLICT
+    title = "Already there"
+
+
+class NoKartTrack(Problem):
+    """The circuit is of F1's history: only kart tracks are changed, deleted, and have timing of their own."""
+
+    name = "no-kart-track"
+    status = HTTPStatus.CONFLICT
+    title = "No kart track"
+
+
+class TimingOn(Problem):
+    """The track's timing is on: it has to be stopped before."""
+
+    name = "timing-on"
+    status = HTTPStatus.CONFLICT
+    title = "Timing is on"
+
+
+class NoTiming(Problem):
+    """Nothing says where the track's timing comes from: it has neither `wssUrl` nor `liveTimingUrl`."""
+
+    name = "no-timing"
+    status = HTTPStatus.CONFLICT
+    title = "No timing"
+
+
+class TracksTaken(Problem):
+    """The timing of as many kart tracks as may be is on; `circuits` has which."""
+
+    name = "too-many-tracks"
+    status = HTTPStatus.CONFLICT
+    title = "Too many tracks"
+
+
 class WrongMethod(Problem):
     """The route exists, but not for this method; `Allow` has those it takes."""
 
@@ -163,6 +203,11 @@ PROBLEMS: tuple[type[Problem], ...] = (
     Forbidden,
     NoTelemetry,
     CarsTaken,
+    AlreadyThere,
+    NoKartTrack,
+    TimingOn,
+    NoTiming,
+    TracksTaken,
     WrongMethod,
     TooLarge,
     WrongContentType,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -60,13 +60,18 @@ def change(path: str, kind: type[D], make: Callable[[D | None], D | None]) -> D 
     make: is given None where there is no document, and gives None to leave things as they are. It may be asked several
     times, if somebody else changes the document meanwhile. Raises Unavailable, and Conflict if that never ends.
     """
+    return settled(lambda: _changed(path, kind, make))
+
+
+def settled(attempt: Callable[[], R]) -> R:
+    """What `attempt` gives, asked again while others change what it has read. Raises Conflict if that never ends."""
     retrying = Retrying(
         retry=retry_if_exception_type(Conflict),
         stop=stop_after_attempt(_ATTEMPTS),
         wait=wait_random(0, 0.1),
         reraise=True,
     )
-    return retrying(_changed, path, kind, make)
+    return retrying(attempt)
 
 
 def _changed(path: str, kind: type[D], make: Callable[[D | None], D | None]) -> D | None:
@@ -91,7 +96,7 @@ def delete(path: str) -> None:
     database().commit([database().delete(path)])
 
 
-def answer(body: msgspec.Struct, status: HTTPStatus = HTTPStatus.OK) -> Response:
+def answer(body: msgspec.Struct | Mapping[str, Any], status: HTTPStatus = HTTPStatus.OK) -> Response:
     """The response that shows `body` to the client that asked and to nobody else, or 304 if it has it already."""
     plain = msgspec.to_builtins(body, builtin_types=(datetime,))
     data = orjson.dumps(plain, default=rfc3339, option=orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_SORT_KEYS)

@@ -40,6 +40,11 @@ SESSION = Shape(Session, results=("qualifying.cutOffMs",))
 FILTERS = {
     "year": Parameter(parameters.year, "only sessions of this season", 2025),
     "series": Parameter(parameters.series, "only sessions of this series", "f1"),
+    "feedId": Parameter(
+        parameters.matching(r"[a-z0-9][a-z0-9-]{0,62}", "a feed id such as kart-ardenmoor"),
+        "only sessions of this feed, as those of one kart track",
+        "f1",
+    ),
     "type": Parameter(parameters.matching(r"[A-Za-z][A-Za-z -]{0,31}", "a type such as Race"), "only this one", "Race"),
     "status": Parameter(
         parameters.matching(r"[A-Za-z]{1,32}", "a status such as Started"), "only this one", "Finalised"

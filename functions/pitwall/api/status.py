@@ -29,7 +29,7 @@ LIVE = timedelta(minutes=10)
 STALE_S = 30
 """A feed is stale when nothing has come from it for longer: heartbeats come every 15 s."""
 
-MOST = 10
+MOST = 50
 """Live sessions, and feeds, that are shown."""
 
 STYLE = (
@@ -67,6 +67,7 @@ _FEED = {
     "type": "object",
     "properties": {
         "feedId": _TEXT,
+        "circuit": {**_TEXT, "description": "id of the kart track it is of"},
         "state": {
             "enum": ["idle", "unknown", "connecting", "live", "silent", "reconnecting", "refused", "ended"],
             "description": "`idle`: no session is on. `unknown`: one is, and nothing is known of its feed",
@@ -107,7 +108,10 @@ STATUS = {
     content_types=(JSON, HTML),
 )
 def status() -> Response:
-    """A page for a browser, JSON for a program. Reads a document a feed, and two a live session."""
+    """A page for a browser, JSON for a program. Kart tracks are shown whose timing is on.
+
+    Reads a document a feed, one for all kart tracks, and two a live session.
+    """
     form = given().get("format")
     if form is None:
         form = "html" if request.accept_mimetypes.best_match((JSON, HTML)) == HTML else "json"
@@ -136,7 +140,10 @@ def _status(reads: Reads, now: datetime) -> tuple[dict[str, Any], list[Stored]]:
         paths.SESSIONS, where=[("writtenAt", ">=", now - LIVE)], order_by="writtenAt", descending=True, limit=MOST
     )
     running = [session for session in written if not sessions.is_over(session)]
+    [started] = reads.get(paths.started())
+    tracks = {feed: id_ for id_, feed in (started.fields["circuits"] if started else {}).items()}
     on = {schedule.id: schedule.fields.get("live", {}).get("sessionKey") for schedule in schedules}
+    on |= dict.fromkeys(tracks)
     on |= {session.fields["feedId"]: session.id for session in reversed(running) if "feedId" in session.fields}
     known = [(feed, key) for feed, key in sorted(on.items()) if key]
     told = reads.get(*(paths.live(key, "feed") for _, key in known)) if known else []
@@ -145,14 +152,18 @@ def _status(reads: Reads, now: datetime) -> tuple[dict[str, Any], list[Stored]]:
     shown = {
         "at": now,
         "sessions": [_session(session) for session in running],
-        "feeds": [_feed(feed, key, state.get(feed), coming.get(feed), now) for feed, key in sorted(on.items())],
+        "feeds": [
+            _feed(feed, key, state.get(feed), coming.get(feed), now)
+            | ({"circuit": tracks[feed]} if feed in tracks else {})
+            for feed, key in sorted(on.items())
+        ],
         "versions": {
             "pitwall": VERSION,
             **({"revision": current_app.config[REVISION]} if current_app.config[REVISION] else {}),
             "schema": SCHEMA_VERSION,
         },
     }
-    return shown, [*schedules, *running, *(stored for stored in told if stored)]
+    return shown, [*schedules, *running, *(stored for stored in (started, *told) if stored)]
 
 
 def _session(session: Stored) -> dict[str, Any]:
@@ -173,13 +184,19 @@ def _feed(
     if key:
         shown["sessionKey"] = key
     if stored is not None:
-        named = ("source", "state", "message", "lastMessageAt", "reconnects", "gatedTopics")
-        shown |= {name: stored.fields[name] for name in named if name in stored.fields}
-        silent_s = _silent_s(stored.fields, now)
-        if silent_s is not None:
-            shown |= {"silentS": silent_s, "stale": silent_s > STALE_S and shown["state"] != "ended"}
+        shown |= state_of(stored, now)
     if coming:
         shown["next"] = {name: coming[name] for name in ("meeting", "name", "startDate")}
+    return shown
+
+
+def state_of(feed: Stored, now: datetime) -> dict[str, Any]:
+    """What is shown of `sessions/{k}/live/feed`."""
+    named = ("source", "state", "message", "lastMessageAt", "reconnects", "gatedTopics")
+    shown = {name: feed.fields[name] for name in named if name in feed.fields}
+    silent_s = _silent_s(feed.fields, now)
+    if silent_s is not None:
+        shown |= {"silentS": silent_s, "stale": silent_s > STALE_S and shown.get("state") != "ended"}
     return shown
 
 

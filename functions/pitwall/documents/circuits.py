@@ -1,7 +1,8 @@
 """`circuits/{id}`: where races are held, and of a kart track what it runs, how it is read and what is made of it.
 
-Kart tracks are the app's documents (`nom`, `liveTimingUrl`, `wssUrl`, `c1` to `c14`), and may hold what only the app
-knows; a circuit of the series F1 comes from its history. What other jobs know of a track is in documents beside it.
+Kart tracks are the app's documents: what tells one is `nom`, its id is that of its document, and it may hold what only
+the app knows. What only the app has written has no `at`. A circuit of the series F1 comes from its history, with
+`circuit` and `name`. What other jobs know of a track is in documents beside it.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ class Endurance(Fields, kw_only=True):
 class CircuitDocument(Document, kw_only=True):
     """`circuits/{id}`: where races are held. Public."""
 
-    circuit: Annotated[str, Meta(description="its id")]
-    name: str
+    circuit: Annotated[str, Meta(description="its id; absent of a kart track")] | UnsetType = UNSET
+    name: Annotated[str, Meta(description="absent of a kart track, which has `nom`")] | UnsetType = UNSET
     location: str | UnsetType = UNSET
     country: str | UnsetType = UNSET
     latitude: Annotated[float, Meta(ge=-90, le=90, description="degrees north")] | UnsetType = UNSET

@@ -38,6 +38,7 @@ _OPERATORS: dict[Comparison, Any] = {
     ">=": types.StructuredQuery.FieldFilter.Operator.GREATER_THAN_OR_EQUAL,
     "contains": types.StructuredQuery.FieldFilter.Operator.ARRAY_CONTAINS,
 }
+_NAME = "__name__"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -118,6 +119,16 @@ class Database:
         for key, value in fields.items():
             _encode(value, write.update.fields[key])
         return self.expect(write, after, must_be_new=must_be_new)
+
+    def change(self, path: str, fields: dict[str, Any], gone: Sequence[str], after: Any) -> Any:
+        """A write of some fields of a document that is there, to be committed; what else it holds stays.
+
+        gone: names of fields that are taken out. after: update time the document must still have.
+        Raises as `write` does.
+        """
+        write = self.write(path, fields, after)
+        write.update_mask.field_paths.extend([*fields, *gone])
+        return write
 
     def delete(self, path: str, after: Any = None) -> Any:
         """A write that deletes a document, to be committed. after: update time the document must still have."""
@@ -218,6 +229,7 @@ class Database:
         """Path and fields of up to `limit` documents of a collection, as `sessions/9845/laps`; None for all of them.
 
         where: fields, comparisons and values that all have to hold. only: paths of the fields that are read, else all.
+        order_by: a field, or `__name__` for the order of ids alone, for which the value in `after` is of no use.
         after: value of `order_by` and path of a document, there or not, behind which to begin; of documents with the
         same value those behind it in the order of their ids.
         A document without the field `order_by` is not found. Raises Unavailable.
@@ -228,9 +240,10 @@ class Database:
         if order_by:
             direction = types.StructuredQuery.Direction
             towards = direction.DESCENDING if descending else direction.ASCENDING
-            query.order_by = [{"field": {"field_path": name}, "direction": towards} for name in (order_by, "__name__")]
+            names = dict.fromkeys((order_by, _NAME))
+            query.order_by = [{"field": {"field_path": name}, "direction": towards} for name in names]
             if after is not None:
-                query.start_at = self._behind(*after)
+                query.start_at = self._behind(*after, by_name=order_by == _NAME)
         if only:
             query.select = {"fields": [{"field_path": field} for field in only]}
         parent = f"{self._root}{collection}".rpartition("/")[0]
@@ -252,10 +265,11 @@ class Database:
         metrics.operations("read", max(1, len(found)))
         return found
 
-    def _behind(self, value: Any, path: str) -> types.Cursor:
+    def _behind(self, value: Any, path: str, *, by_name: bool) -> types.Cursor:
         place = types.Value()
         _encode(value, types.Value.pb(place))
-        return types.Cursor(values=[place, types.Value(reference_value=self._root + path)], before=False)
+        name = types.Value(reference_value=self._root + path)
+        return types.Cursor(values=[name] if by_name else [place, name], before=False)
 
 
 def _reason(error: Exception) -> str:
@@ -309,6 +323,8 @@ def _decode(value: Any) -> Any:
         return [_decode(item) for item in value.array_value.values]
     if kind == "timestamp_value":
         return _datetime(value.timestamp_value)
+    if kind == "geo_point_value":
+        return {"latitude": value.geo_point_value.latitude, "longitude": value.geo_point_value.longitude}
     return None if kind == "null_value" else getattr(value, kind)
 
 
