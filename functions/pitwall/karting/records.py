@@ -101,9 +101,13 @@ class Kart(Struct):
     late: int | None = None
     """Lap whose time was taken as it stood, while another may still come."""
     in_pit: bool = False
+    left_at: int | None = None
+    """When the board no longer said that it is in the pits, though nothing said that it left them."""
     pit_in: bool = False
     pit_out: bool = False
     """Of the open lap."""
+    averaged: bool = False
+    """What the board calls its best lap is none, but an average or the like."""
     gaps: list[int] = field(default_factory=list)
     """Numbers of the gaps that fell into the open lap."""
     visits: list[Visit] = field(default_factory=list)

@@ -159,7 +159,8 @@ class KartState(Machine[Data]):
         """Merges one message; returns what it changed."""
         self._changes, self._visited = set(), False
         data = self.data
-        self._settle(message.at)
+        if message.topic != FEED_GAP:
+            self._settle(message.at)
         data.last_at = max(data.last_at, message.at)
         self._handle(message)
         self._look_at_stints(message.at)
@@ -326,6 +327,10 @@ class KartState(Machine[Data]):
         data = self.data
         if not data.karts:
             return  # nothing was known yet: nothing can have been missed of it
+        awaited = {kart.row: kart.late for kart in data.karts.values()}
+        awaited |= {kart.row: n for kart in data.karts.values() if (n := kart.line.get("Laps") or 0) > kart.count}
+        self._settle(max(message.at, data.last_at) + LATE_MS + 1)
+        averaged = any(_averaged(kart) for kart in data.karts.values())
         since, until = _number(payload.get("From")), _number(payload.get("To"))
         until = message.at if until is None else until
         told = Gap(min(data.last_at if since is None else since, until), until, _text(str(payload.get("Reason") or "")))
@@ -336,10 +341,11 @@ class KartState(Machine[Data]):
         else:
             data.gaps.append(told)
             for kart in data.karts.values():
-                if kart.late is not None:
-                    self._lacks(kart, [kart.late], [len(data.gaps) - 1])
+                if (lap := awaited[kart.row]) in kart.laps and lap is not None:
+                    self._lacks(kart, [lap], [len(data.gaps) - 1])  # its time or its crossing was still to come
                 kart.gaps.append(len(data.gaps) - 1)
                 kart.crossed_before = kart.crossed_at
+                kart.averaged = kart.averaged or averaged
         for kart in data.karts.values():
             kart.crossed_at = kart.unsure_at = kart.late = None
         self._note(change.GAP, len(data.gaps) - 1)
@@ -379,14 +385,14 @@ class KartState(Machine[Data]):
         begun, kart.crossed_before = kart.crossed_before, None
         shortest = min((k.line["BestLapMs"] for k in self.data.karts.values() if k.line.get("BestLapMs")), default=0)
         laps = int(begun is None or at - begun >= shortest) + int(begun is None or at - begun >= 2 * shortest)
-        stood = kart.in_pit and line.get("Status") == "inPit" and line.get("Stops") == before.get("Stops")
+        stood = all(row.get("Status") == "inPit" for row in (before, line)) and line.get("Stops") == before.get("Stops")
         if told is not None:
             driven = told - kart.count
-        elif time is None or stood:
+        elif stood or (time is None and line.get("BestLapMs") is None):
             driven = 0
         else:
-            driven = int(time != before.get("LastLapMs"))
-            kart.counted = kart.counted and laps <= 1 and (driven == laps or begun is None)
+            driven = int(any(line.get(name) not in (None, before.get(name)) for name in ("LastLapMs", "BestLapMs")))
+            kart.counted = kart.counted and laps == driven
         if driven == 0 and (told is not None or stood or laps == 0):
             kart.crossed_at = begun
         elif driven > 0:
@@ -401,14 +407,32 @@ class KartState(Machine[Data]):
         elif told is not None:
             kart.count = told
             self._take_back(kart, told)
-        inside = line.get("Status") == "inPit"
+        elif {"LastLapMs", "BestLapMs"} <= before.keys() - line.keys():
+            self._take_back(kart, 0)
+        last = kart.laps.get(kart.count)
+        if driven == 0 and told and time and last is not None and last.time != time:
+            last.time = time  # corrected
+            self._lacks(kart, [last.number], kart.gaps)
+        self._resume_visits(kart, before, line, at, driven > 0)
+
+    def _resume_visits(
+        self, kart: Kart, before: Mapping[str, Any], line: Mapping[str, Any], at: int, drove: bool
+    ) -> None:
+        """Visits to the pits that the first board after a gap tells of: by its count, else whether it is there."""
+        inside, known = line.get("Status") == "inPit", (len(kart.visits), kart.in_pit)
         visits = (line.get("Stops") or 0) - (before.get("Stops") or 0) if "Stops" in line else inside > kart.in_pit
         for _ in range(min(visits, MOST_MISSED)):
             if kart.in_pit:
                 self._in_pit(kart, False, at, seen=False)
             self._in_pit(kart, True, at, seen=False)
-        if kart.in_pit and line.get("Status") in ("onTrack", "pitOut"):
+        surely = drove or visits > 0 or (before.get("Status") == "inPit" and kart.driven)
+        out = ("pitOut", "onTrack", "finished") if surely else ("pitOut",)
+        if kart.in_pit and line.get("Status") in out:
             self._in_pit(kart, False, at, seen=False)
+        elif kart.in_pit and line.get("Status") == "onTrack" and before.get("Status") == "inPit":
+            kart.left_at = at
+        if (len(kart.visits), kart.in_pit) != known:
+            self._lacks(kart, [kart.count + 1], kart.gaps)
 
     # -- the board -------------------------------------------------------------------------
 
@@ -441,6 +465,9 @@ class KartState(Machine[Data]):
             self._name(kart)
             if told and line.get("LastLapMs"):
                 self._unseen_lap(kart, told, line["LastLapMs"])
+            if self.data.gaps and not self.data.gaps[-1].merged:
+                kart.gaps = [len(self.data.gaps) - 1]  # it came while nobody listened
+                self._lacks(kart, range(max(1, kart.count - MOST_MISSED), kart.count + 1), kart.gaps)
             if line.get("Status") == "inPit":
                 kart.in_pit = kart.pit_in = True
                 kart.visits.append(Visit(lap=kart.count + 1 if kart.counted else None, stop=kart.driven))
@@ -517,6 +544,8 @@ class KartState(Machine[Data]):
         elif "Laps" not in before and {"LastLapMs", "BestLapMs"} <= changed - line.keys():
             self._take_back(kart, 0)
         if "Status" in changed:
+            gone = before.get("Status") == "inPit" and line.get("Status") == "onTrack"
+            kart.left_at = at if gone else None
             self._told_status(kart, at)
         if "PitMs" in line and kart.visits and kart.in_pit:
             kart.visits[-1].board_ms = line["PitMs"]
@@ -622,6 +651,10 @@ class KartState(Machine[Data]):
             return
         if self.data.finished_at is None:
             self._started(at)
+        if kart.left_at is not None:
+            # Sevilla, 2026: boards without a loop at the end of the pits say so in no other way.
+            self._in_pit(kart, False, kart.left_at, seen=not kart.gaps)
+            kart.left_at = None
         standing = line.get("LastLapMs")
         elapsed = None if kart.crossed_at is None else at - kart.crossed_at
         fits = elapsed is not None and standing is not None and abs(elapsed - standing) <= FITS_MS
@@ -722,12 +755,12 @@ class KartState(Machine[Data]):
         elif time is not None and not lap.partial:
             lap.personal_best = best_before is None or best_before.time is None or time < best_before.time
         kart.laps[number] = lap
+        if kart.gaps:
+            self._lacks(kart, range(max(min(kart.count + 1, number), number - MOST_MISSED), number + 1), kart.gaps)
+            kart.gaps = []
         kart.count = number
         kart.crossed_at = at
         kart.unsure_at = None
-        if kart.gaps:
-            self._lacks(kart, [number], kart.gaps)
-            kart.gaps = []
         kart.new_time = kart.pit_in = kart.pit_out = False
         kart.lap_stint = len(kart.stints) - 1
         self._note_row(kart, at)
@@ -780,7 +813,7 @@ def best_lap(kart: Kart) -> Lap | None:
     if told is not None and number:
         known = kart.laps.get(number)
         return known if known is not None and known.time == told else Lap(number=number, time=told, unseen=True)
-    if told is not None:
+    if told is not None and not kart.averaged:
         same = min((lap for lap in laps if lap.time == told), key=lambda lap: lap.number, default=None)
         if same is not None:
             return same
@@ -788,6 +821,14 @@ def best_lap(kart: Kart) -> Lap | None:
             return Lap(number=0, time=told, unseen=True)
     whole = [lap for lap in laps if not lap.partial]
     return min(whole, key=lambda lap: (lap.time or 0, lap.number), default=None)
+
+
+def _averaged(kart: Kart) -> bool:
+    """Whether what the board calls the best lap of a kart is none of its laps, all of which were seen."""
+    told, laps = kart.line.get("BestLapMs"), [lap for lap in kart.laps.values() if not lap.taken_back]
+    if told is None or not kart.counted or not laps or any(lap.unseen or lap.time is None for lap in laps):
+        return False
+    return all(lap.time != told for lap in laps)
 
 
 def laps_completed(kart: Kart) -> int | None:
