@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from threading import Lock
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from flask import Blueprint, Flask, current_app
@@ -27,13 +27,10 @@ from pitwall.documents.circuits import LABELS, AppData
 from pitwall.documents.encoding import millis
 from pitwall.documents.feeds import kart_feed
 from pitwall.history.recorded import Recordings
-from pitwall.karting import app as the_app
-from pitwall.karting import vocabulary
-from pitwall.karting.records import Kart
-from pitwall.karting.state import KartState
-from pitwall.message import Message
 from pitwall.settings import Settings
-from pitwall.sources.pitwall_format import BOARD
+
+if TYPE_CHECKING:
+    from pitwall.karting.replayed import Board
 
 routes = Blueprint("kart-data", __name__)
 
@@ -89,6 +86,10 @@ class _Place(NamedTuple):
     object: str
     line: int
     row: int
+
+
+_Row = tuple[_Place, tuple[str, AppData] | None]
+"""A row's place, racing number and texts."""
 
 
 class _Bucket:
@@ -230,24 +231,24 @@ class _Walk:
     ) -> None:
         self.read: list[tuple[str, int]] = []
         self._track = track
-        self._circuit = {"Circuit": track.id, "Labels": labels}
+        self._labels = labels
         self._recordings = recordings
         self._since, self._to = since, to
         self._after = after
 
-    def rows(self) -> Iterator[tuple[_Place, tuple[str, AppData] | None]]:
+    def rows(self) -> Iterator[_Row]:
         """Rows as they change, by racing number, each with its place; a place without a row is where to go on."""
         after = self._after
         for session in self._sessions():
             begin = after.object if after is not None and after.session == session else ""
-            state = self._begin(session)
+            board = self._begin(session)
             listed = self._recordings.listed(session, self._since, self._to, begin)
             for recorded in listed:
                 if len(self.read) >= MOST_OBJECTS or sum(size for _, size in self.read) >= MOST_BYTES:
                     yield _Place(session, recorded.name, 0, 0), None
                     return
                 self.read.append(recorded)
-                yield from self._of_object(state, session, recorded.name)
+                yield from self._of_object(board, session, recorded.name)
 
     def _sessions(self) -> list[str]:
         """Keys of the sessions that may have been on in that time, in order of their last change."""
@@ -260,54 +261,17 @@ class _Walk:
             keys = keys[keys.index(self._after.session) :]
         return keys
 
-    def _begin(self, session: str) -> KartState:
-        state = KartState(session, kart_feed(self._track.id))
-        state.apply(Message(vocabulary.CIRCUIT, self._circuit, self._since))
-        return state
+    def _begin(self, session: str) -> Board:
+        from pitwall.karting.replayed import Board  # the state machine, which no other request needs
 
-    def _of_object(
-        self, state: KartState, session: str, name: str
-    ) -> Iterator[tuple[_Place, tuple[str, AppData] | None]]:
+        return Board(session, kart_feed(self._track.id), self._track.id, self._labels, self._since)
+
+    def _of_object(self, board: Board, session: str, name: str) -> Iterator[_Row]:
         after = self._after
         passed = (after.line, after.row) if after is not None and after.object == name else (0, 0)
         for line, message in enumerate(self._recordings.messages(name)):
-            if message is None or message.topic == vocabulary.CIRCUIT:
-                continue
-            if message.topic == BOARD:
-                self._stand(state, message)
-                continue
-            changed = self._changed(state, message)
-            if not self._since <= message.at <= self._to:
-                continue
-            for row, kart in enumerate(changed):
-                if kart.number and (line, row) >= passed:
-                    yield _Place(session, name, line, row), (kart.number, the_app.row(state, kart))
-
-    @staticmethod
-    def _stand(state: KartState, message: Message) -> None:
-        """The board as it stood where the first object begins; later ones tell nothing new."""
-        if state.data.karts or not isinstance(message.data, dict):
-            return
-        state.apply(Message(vocabulary.GRID, {"Lines": message.data.get("Lines")}, message.at, snapshot=True))
-        numbers = message.data.get("Numbers")
-        for row, number in numbers.items() if isinstance(numbers, dict) else ():
-            if row in state.data.karts and isinstance(number, str):
-                state.data.karts[row].number = number
-
-    @staticmethod
-    def _changed(state: KartState, message: Message) -> list[Kart]:
-        """The rows whose cells a message tells of and has changed; a crossing is no cell."""
-        before = {row: kart.changes for row, kart in state.data.karts.items()}
-        state.apply(message)
-        told: Any = message.data
-        if message.topic == vocabulary.GRID and isinstance(told, dict):
-            told = told.get("Lines")
-        elif message.topic == vocabulary.PIT and isinstance(told, dict):
-            told = [told.get("Row")]
-        elif message.topic != vocabulary.LINES:
-            return []
-        return [
-            kart
-            for row, kart in state.data.karts.items()
-            if isinstance(told, dict | list) and row in told and kart.changes != before.get(row, 0)
-        ]
+            changed = board.take(message) if message is not None else []
+            if message is not None and self._since <= message.at <= self._to:
+                for row, told in enumerate(changed):
+                    if (line, row) >= passed:
+                        yield _Place(session, name, line, row), told
