@@ -33,13 +33,13 @@ def open_rmonitor(address: str, settings: Settings) -> LiveSource:
     """RMonitor at `host:port` over TCP, or at the URL of a WebSocket. Raises ValueError for what is no address."""
     url = address if "://" in address else f"tcp://{address}"
     place(url)
-    return TrackSource("rmonitor", settings, lambda reject: open_channel(url, settings, reject), RMonitorReading)
+    return TrackSource("rmonitor", settings, lambda reject: open_channel(url, settings, reject), Readings())
 
 
 def open_racemonitor(race: str, settings: Settings) -> LiveSource:
     """A race at Race Monitor, by its id. Raises ValueError for what is none."""
     check_race(race)
-    return TrackSource("racemonitor", settings, lambda _: RaceMonitorChannel(race, settings), RMonitorReading)
+    return TrackSource("racemonitor", settings, lambda _: RaceMonitorChannel(race, settings), Readings())
 
 
 def check_race(race: str) -> None:
@@ -48,13 +48,30 @@ def check_race(race: str) -> None:
         raise ValueError("no id of a race at Race Monitor: that is a number")
 
 
+class Readings:
+    """What reads one feed, connection after connection: a reset and no more, as far as the board is the same run's.
+
+    So laps are known that were driven while nobody was connected, also where penalties have been taken off the count.
+    """
+
+    def __init__(self) -> None:
+        self._translation: Translation | None = None
+
+    def __call__(self, reject: Reject) -> RMonitorReading:
+        if self._translation is None:
+            self._translation = Translation(reject)
+        else:
+            self._translation.connected_anew()
+        return RMonitorReading(self._translation)
+
+
 class RMonitorReading:
     """The lines of one connection."""
 
-    def __init__(self, reject: Reject) -> None:
+    def __init__(self, translation: Translation) -> None:
         self.beats = False
         """A heartbeat has come: from then on there is one each second."""
-        self._translation = Translation(reject)
+        self._translation = translation
 
     def read(self, texts: list[str], at: int) -> list[Message]:
         told: list[Message] = []

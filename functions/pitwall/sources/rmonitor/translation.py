@@ -98,12 +98,17 @@ class Translation:
         self._tell_lines()
         return self._out
 
+    def connected_anew(self) -> None:
+        """What follows is of another connection: everything is sent anew, as after a reset."""
+        self._out = []
+        self._reset()
+
     def _tell(self, topic: str, data: Any, snapshot: bool = False) -> None:
         self._out.append(vocabulary.message(topic, data, self._at, snapshot))
 
     # -- the session -----------------------------------------------------------------------
 
-    def _reset(self, _record: Fields) -> None:
+    def _reset(self, _record: Fields | None = None) -> None:
         """Everything is sent anew: of the same run, or of another one that the next `$B` names."""
         if not self._collecting:
             self._before = self._rows
