@@ -18,6 +18,8 @@ from tests.karting.script import RACE, START, Script
 KEYS = (
     "r7", "r8", "Lines", "Columns", "Row", "In", "Flag", "Messages", "Message", "NoLap", "LapMs", "Current", "Total",
     "RemainingMs", "ElapsedMs", "Running", "Title", "Name", "Type", "Run", "Track", "Fresh",
+    "From", "To", "Reason", "Circuit", "Labels", "C1", "C14", "Endurance", "Kind", "Key", "Role",
+    *vocabulary.Endurance.__annotations__,
     *vocabulary.Line.__annotations__,
 )  # fmt: skip
 scalars = (
@@ -42,7 +44,9 @@ messages = st.tuples(topics, payloads | lines | lines.map(lambda told: {"Lines":
 @given(st.lists(messages, max_size=6))
 def test_any_messages(told: list[tuple[str, Any, bool]]):
     script = Script("7", "8")
+    script.tell(1, vocabulary.CIRCUIT, {"Circuit": "nowhere", "Endurance": {"Stops": 2}})
     script.lap(70, 70_001)
+    script.pit(75, True, "8")
     at = 80_000
     for topic, payload, snapshot in told:
         at += 700

@@ -174,6 +174,7 @@ def test_a_gap_before_anything_is_known_takes_nothing():
     assert state.apply(feed_gap(START, START + 5_000, "")) == set()
     script = Script("7")
     script.state.apply(Message(FEED_GAP, {}, START + 5_000))
+    script.state.apply(Message(FEED_GAP, {"From": -1, "To": 2**53}, START + 5_000))
     assert (gap(script).start_date, bool(gap(script).reason)) == (gap(script).end_date, False)
 
 

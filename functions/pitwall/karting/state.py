@@ -30,6 +30,8 @@ LATE_MS: Final = 2_000
 FITS_MS: Final = 1_000
 """Crossing to crossing equals the board's lap time within 0.24 s in 95 of 100; this is for those that come late."""
 MAX_LAP_MS: Final = 24 * 3_600_000
+LAST_AT: Final = 32_503_680_000_000
+"""Instants end with the year 2999."""
 LONGEST_TEXT: Final = 200
 LONGEST_MESSAGE: Final = 2_000
 MOST_ROWS: Final = 1_000
@@ -331,9 +333,10 @@ class KartState(Machine[Data]):
         awaited |= {kart.row: n for kart in data.karts.values() if (n := kart.line.get("Laps") or 0) > kart.count}
         self._settle(max(message.at, data.last_at) + LATE_MS + 1)
         averaged = any(_averaged(kart) for kart in data.karts.values())
-        since, until = _number(payload.get("From")), _number(payload.get("To"))
-        until = message.at if until is None else until
-        told = Gap(min(data.last_at if since is None else since, until), until, _text(str(payload.get("Reason") or "")))
+        since, until = (_number(payload.get(name)) for name in ("From", "To"))
+        until = message.at if until is None or not 0 <= until <= LAST_AT else until
+        since = data.last_at if since is None or since < 0 else since
+        told = Gap(min(since, until), until, _text(str(payload.get("Reason") or "")))
         if data.gaps and not data.gaps[-1].merged:
             # Lost once more before the board was told: one gap.
             told.started_at, told.laps = data.gaps[-1].started_at, data.gaps[-1].laps
@@ -861,7 +864,7 @@ def laps_down(karts: Iterable[Kart]) -> dict[str, int]:
 
 def session_key(feed: str, session: Mapping[str, Any], at: int) -> str:
     """`kart-<circuit>-<yyyymmdd>-<hhmm>-<title>`: a title alone comes back on another day, or an hour later."""
-    begun = _EPOCH + timedelta(milliseconds=min(max(at, 0), 32_503_680_000_000))
+    begun = _EPOCH + timedelta(milliseconds=min(max(at, 0), LAST_AT))
     title = _slug(f"{session.get('Title', '')} {session.get('Name', '')} {session.get('Run', '')}", 48)
     return "-".join(part for part in (_prefix(feed), f"{begun:%Y%m%d-%H%M}", title) if part)
 
