@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections import Counter
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from local.live import LiveFeed
 
 CACHE = Path(__file__).resolve().parents[1] / ".cache"
+KART_FEED = "kart-local"
+"""The feed of a kart track that `up --source` reads and nobody has named."""
+_TRACKS = ("apex", "rmonitor", "racemonitor", "described")
 SIMULATOR_VERSION = 1
 """Part of the cached race's name; raised when the simulator tells the same race in other words."""
 
@@ -118,19 +122,18 @@ def run(options: argparse.Namespace) -> int:
     path = options.recording or simulated(options.seed)
     source = open_recording(path)
     on_terminal = sys.stdout.isatty()
-    live = options.speed != float("inf") and source.feed == F1
+    live = options.speed != float("inf")
     tower = LiveTower(options.speed) if on_terminal else PlainTower()
     _print("starting the local stack ...")
-    if source.feed != F1:
-        _print("A kart track's board is dated by when it comes: the poller reads the recording itself.")
-    elif not live:
+    if not live:
         _print("A live feed has a clock: at full speed the poller reads the recording itself.")
 
     def announce(stack: Stack) -> None:
         _print(f"API           {stack.api_url}/sessions/current")
         _print(f"Firestore     {stack.emulators.env['FIRESTORE_EMULATOR_HOST']} (project {stack.project})")
         if live:
-            _print(f"live feed     {stack.settings.f1_url}/signalrcore")
+            f1 = f"{stack.settings.f1_url}/signalrcore"
+            _print(f"live feed     {f1 if source.feed == F1 else stack.settings.source}")
         _print(f"playing       {path.name} at {_speed_text(options.speed)}")
         showing.enter_context(tower)
         showing.enter_context(listening_to_feed(stack.project, source.feed, tower.on_change))
@@ -183,12 +186,9 @@ def _curl(stack: Stack, *, try_them: bool) -> None:
 
 def up(options: argparse.Namespace) -> int:
     """`up`: the stack, until Ctrl-C."""
-    feed_id = {}
     if options.source:
         check_source(options.source)
-        kind, _, path = options.source.partition(":")
-        if kind == "recording":
-            feed_id = {"PITWALL_FEED": open_recording(path).feed}
+    feed_id = _feed_of(options)
     ports = Ports(api=options.api_port, firestore=options.firestore_port)
     with ExitStack() as using:
         feed = _live_feed(options, using) if options.hub else None
@@ -208,7 +208,7 @@ def up(options: argparse.Namespace) -> int:
         for name, server in stack.functions.items():
             _print(f"{name:<13} {server.url}")
         if feed is not None:
-            _print(f"live feed     {feed.url}/signalrcore plays {options.hub.name} at {_speed_text(options.speed)}")
+            _print(f"live feed     {feed.url} plays {options.hub.name} at {_speed_text(options.speed)}")
         if archive:
             _print(f"archive       {archive}/static/")
         _print(f"logs          {stack.logs}\n\nFor an app or a script beside it:\n")
@@ -219,6 +219,16 @@ def up(options: argparse.Namespace) -> int:
             feed.play()
         while True:
             time.sleep(3600)
+
+
+def _feed_of(options: argparse.Namespace) -> dict[str, str]:
+    """The variables that say which feed is polled: of what a recording is, or of a kart track on this machine."""
+    kind, _, path = options.source.partition(":")
+    if options.hub or kind == "recording":
+        return {"PITWALL_FEED": open_recording(options.hub or path).feed}
+    if kind in _TRACKS:
+        return {"PITWALL_FEED": os.environ.get("PITWALL_FEED", KART_FEED), "PITWALL_PRIVATE_HOSTS": "on"}
+    return {}
 
 
 def _archive(paths: list[Path], using: ExitStack) -> str:
@@ -241,8 +251,6 @@ def _accounts(port: int, using: ExitStack) -> dict[str, str]:
 def _live_feed(options: argparse.Namespace, using: ExitStack) -> LiveFeed:
     from local.live import LiveFeed  # only where something is played live
 
-    if open_recording(options.hub).feed != F1:
-        raise SettingsError("--hub plays F1's feed; `python -m local.karts` plays a kart track's")
     if options.speed == float("inf"):
         raise SettingsError("a live feed has a clock: --hub needs a --speed that is a number")
     return using.enter_context(LiveFeed(options.hub, options.speed))

@@ -1,4 +1,4 @@
-"""A recording played to the pollers of a stack as F1's live feed, by a hub over a real socket.
+"""A recording played to the pollers of a stack as a live feed, F1's or a kart track's, by a hub over a real socket.
 
 So what runs is what is deployed, from the socket on. When all of it has arrived is `local.replay`'s business.
 """
@@ -13,11 +13,13 @@ from typing import Self
 
 from local.functions import FunctionServer
 from local.hub import FaultPlan, Hub, Playing
+from local.hub.plan import KART_KINDS, KINDS
+from local.karts import HUBS, ApexHub, RaceMonitorHub, RMonitorHub, protocol_of
 from local.processes import ProcessFailed
 from local.scheduler import Scheduler
 from local.stack import POLLERS, Stack
 from pitwall.settings import Settings
-from pitwall.sources.recording import open_recording
+from pitwall.sources.recording import F1, open_recording
 
 CONNECT_S = 60.0
 """For how long a poller is waited for."""
@@ -41,17 +43,26 @@ class LiveFeed:
     speed: finite, for a live feed has a clock. faults: seed of a plan of all that goes wrong; none without one.
     """
 
-    source = "f1"
-    """What the poller is to read, as in PITWALL_SOURCE."""
-
     def __init__(self, path: Path, speed: float, faults: int | None = None) -> None:
         self._token = token_urlsafe(24)
+        self._of_karts = open_recording(path).feed != F1
         self.plan = FaultPlan([])
         if faults is not None:
             self.plan = FaultPlan.seeded(
-                faults, _length_ms(path), speed=speed, silence_s=SILENCE_S, connect_s=STEP_S, room_s=ROOM_S, token=True
+                faults,
+                _length_ms(path),
+                speed=speed,
+                silence_s=SILENCE_S,
+                connect_s=STEP_S,
+                room_s=ROOM_S,
+                token=not self._of_karts,
+                kinds=KART_KINDS if self._of_karts else KINDS,
             )
-        self._hub = Hub([Playing(path)], speed=speed, token=self._token, plan=self.plan)
+        self._hub: Hub | ApexHub | RMonitorHub | RaceMonitorHub
+        if self._of_karts:
+            self._hub = HUBS[protocol_of(path)](path, speed, plan=self.plan)
+        else:
+            self._hub = Hub([Playing(path)], speed=speed, token=self._token, plan=self.plan)
         self._speed = speed
         self._leave_at: float | None = None
         self._left = False
@@ -70,12 +81,22 @@ class LiveFeed:
         return self._hub.url
 
     @property
+    def source(self) -> str:
+        """What the poller is to read, as in PITWALL_SOURCE."""
+        return F1 if isinstance(self._hub, Hub) else self._hub.source
+
+    @property
     def env(self) -> dict[str, str]:
         """What the poller needs to find it and to be given every topic; no calendar knows when it plays."""
-        quiet_s = max(Settings().quiet_s, QUIET_S * self._speed)  # by the feed's clock
         patience = {"PITWALL_SILENCE_S": SILENCE_S, "PITWALL_CONNECT_S": STEP_S, "PITWALL_BACKOFF_S": STEP_S}
+        if self._of_karts:
+            patience["PITWALL_KART_STALE_S"] = SILENCE_S
+        quiet_s = max(Settings().quiet_s, QUIET_S * self._speed)  # by the feed's clock
+        impatient = {name: f"{value:g}" for name, value in patience.items()} if len(self.plan) else {}
+        if not isinstance(self._hub, Hub):
+            return {**impatient, **self._hub.env, "PITWALL_QUIET_S": f"{quiet_s:g}"}
         return {
-            **({name: f"{value:g}" for name, value in patience.items()} if len(self.plan) else {}),
+            **impatient,
             "PITWALL_F1_URL": self.url,
             "PITWALL_F1_TOKEN": self._token,
             "PITWALL_SCHEDULE": "off",

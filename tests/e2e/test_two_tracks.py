@@ -1,17 +1,19 @@
 """Two kart tracks and a session of F1 at once in one stack: each is stored as if it had been alone.
 
-All three come over real sockets, in the same seconds: the tracks from hubs that play pieces of real captures.
+All three come over real sockets, in the same seconds: the tracks from hubs that play pieces of real captures. Beside
+them runs a recording of a third track with more than one session.
 """
 
 from __future__ import annotations
 
+import gzip
 import math
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import chain, takewhile
+from itertools import chain, islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +32,9 @@ from pitwall.sources.recording import open_recording
 
 pytestmark = pytest.mark.e2e
 
-F1, ALPHA, BETA = "f1", "kart-alpha", "kart-beta"
+F1, ALPHA, BETA, GAMMA = "f1", "kart-alpha", "kart-beta", "kart-gamma"
 APEX, RMONITOR = "apex-los-santos-3h.jsonl.gz", "redmist_TestMissingLaps.txt.gz"
+SEVERAL = "apex-misanino-sprints.jsonl.gz"
 TICK_S = 0.25
 WAIT_S = 120
 LONG = timedelta(seconds=8)
@@ -62,6 +65,7 @@ class Played:
     """documents: all that is stored. raw: folder with a folder of each session's recorded objects."""
 
     piece: Piece
+    several: Path
     documents: dict[str, dict[str, Any]]
     raw: Path
     dead_letters: int
@@ -104,16 +108,21 @@ def stored(stack: Stack) -> int:
 
 
 def settled(stack: Stack) -> bool:
-    """Whether every feed has told how it is long after its last message: all that was pending has gone out by then."""
+    """Whether every live feed has told how it is long after its last message: what was pending has gone out by then."""
     told = [snapshot.to_dict() or {} for snapshot in stack.firestore().collection_group("live").stream()]
     feeds = [fields for fields in told if "lastMessageAt" in fields]
-    return len(feeds) == len(stack.feeds) and all(fields["at"] - fields["lastMessageAt"] > LONG for fields in feeds)
+    feeds = [fields for fields in feeds if fields["source"] != "recording"]
+    return len(feeds) == len(stack.feeds) - 1 and all(fields["at"] - fields["lastMessageAt"] > LONG for fields in feeds)
 
 
 def play(piece: Piece, captures: Path, folder: Path, emulators: Emulators) -> Played:
     length_ms = piece.end_ms - piece.start_ms
     race = for_minutes(length_ms / 60_000, 5, telemetry=False)
     recording.write(race, race.opens, folder / "race.txt.gz", "merged")
+    several = folder / "several.jsonl"
+    with gzip.open(captures / SEVERAL, "rb") as capture:
+        header, *lines = islice(capture, 4520)
+        several.write_bytes(b"".join([header, *lines[4300:]]))  # the end of one without its board, and two more
     part = {"start_ms": piece.start_ms, "end_ms": piece.end_ms, "plan": piece.faults}
     hubs: dict[str, Hub | ApexHub | RMonitorHub] = {
         F1: Hub([Playing(folder / "race.txt.gz", end_ms=length_ms)], piece.speed),
@@ -126,6 +135,7 @@ def play(piece: Piece, captures: Path, folder: Path, emulators: Emulators) -> Pl
         f1 = {"PITWALL_F1_URL": hubs[F1].url, "PITWALL_SCHEDULE": "off"}
         sources = {F1: ("f1", f1)} | {feed: (hub.source, hub.env) for feed, hub in hubs.items() if feed != F1}
         specs = [FeedSpec(feed, source, piece.speed, env) for feed, (source, env) in sources.items()]
+        specs.append(FeedSpec(GAMMA, f"recording:{several}", math.inf))
         project = f"test-{folder.name}"
         stack = using.enter_context(Stack(feeds=specs, project=project, tick_s=TICK_S, emulators=emulators))
         wait_for(lambda: all(len(hub.snapshots) >= 2 for hub in hubs.values()), "connecting")
@@ -134,6 +144,7 @@ def play(piece: Piece, captures: Path, folder: Path, emulators: Emulators) -> Pl
         wait_for(lambda: all(hub.ended for hub in hubs.values()), "playing", WAIT_S + length_ms / 1000 / piece.speed)
         wait_for(lambda: settled(stack), "publishing")
         assert {feed: hub.missed() for feed, hub in hubs.items()} == {feed: [] for feed in hubs}
+        wait_for(lambda: held(stack, GAMMA).get("outcome") == "ended", "the recording")
         for scheduler in stack.schedulers.values():
             scheduler.stop()
         FunctionServer.end(stack.pollers.values())
@@ -142,13 +153,13 @@ def play(piece: Piece, captures: Path, folder: Path, emulators: Emulators) -> Pl
         for blob in stack.storage().list_blobs(stack.settings.raw_bucket):
             (raw / blob.name).parent.mkdir(parents=True, exist_ok=True)
             blob.download_to_filename(str(raw / blob.name))
-        return Played(piece, dict(export.documents(stack.firestore())), raw, len(stack.dead_letters()))
+        return Played(piece, several, dict(export.documents(stack.firestore())), raw, len(stack.dead_letters()))
 
 
-def alone(path: Path, feed: str, end_ms: float = math.inf) -> dict[str, dict[str, Any]]:
-    """What a replay of a recording stores, by reducer and documents alone, while the session is still on.
+def alone(path: Path, feed: str, end_ms: float = math.inf, *, ended: bool = False) -> dict[str, dict[str, Any]]:
+    """What a replay of a recording stores, by reducer and documents alone.
 
-    end_ms: up to where it is played, from its begin.
+    end_ms: up to where it is played, from its begin. ended: whether the session ends there; else it is still on.
     """
     source = open_recording(path)
     reducer = Reducer(source.session, feed, source.name)
@@ -156,7 +167,7 @@ def alone(path: Path, feed: str, end_ms: float = math.inf) -> dict[str, dict[str
     first = next(messages)
     begun = takewhile(lambda message: message.at - first.at < end_ms, messages)
     ticks = [tick for message in chain([first], begun) for tick in reducer.offer(message)]
-    ticks += reducer.due(reducer.clock + 60_000)
+    ticks += reducer.finish() if ended else reducer.due(reducer.clock + 60_000)
     return {path: to_fields(document) for tick in ticks for path, document in tick.documents}
 
 
@@ -194,8 +205,8 @@ def played(
 
 
 def test_each_feed_has_its_session_and_nothing_else_is_stored(played: Played):
-    sessions = {feed: played.sessions(feed) for feed in (F1, ALPHA, BETA)}
-    assert [len(keys) for keys in sessions.values()] == [1, 1, 1]
+    sessions = {feed: played.sessions(feed) for feed in (F1, ALPHA, BETA, GAMMA)}
+    assert [len(keys) for keys in sessions.values()] == [1, 1, 1, 2]
     assert sessions[ALPHA][0].startswith("kart-alpha-")
     known = {key for keys in sessions.values() for key in keys}
     stray = {path for path in played.documents if path.split("/")[:2] not in [["sessions", key] for key in known]}
@@ -212,6 +223,16 @@ def test_documents_of_each_are_those_of_what_was_recorded_of_it_alone(played: Pl
     assert len(own) > 20
     assert own.keys() == replayed.keys()
     assert differences(own, replayed) == {}
+
+
+def test_recording_with_several_sessions_is_stored_as_if_alone(played: Played):
+    replayed = alone(played.several, GAMMA, ended=True)
+    assert {path.split("/")[1] for path in replayed} == set(played.sessions(GAMMA))
+    for session in played.sessions(GAMMA):
+        own = of(played.documents, session)
+        assert len(own) > 5
+        assert own.keys() == of(replayed, session).keys()
+        assert differences(own, replayed) == {}
 
 
 @pytest.mark.parametrize(("feed", "capture"), [(ALPHA, APEX), (BETA, RMONITOR)])
