@@ -22,7 +22,7 @@ def known(script: Script) -> dict[str, Kart]:
     laps = sorted({lap for kart in script.state.data.karts.values() for lap in kart.laps})
     return statistics.record(
         [fields(script.driver(number)) for number in numbers],
-        [fields(script.document(change.LAP, lap)) for lap in reversed(laps)],
+        [statistics.laps_of(fields(script.document(change.LAP, lap))) for lap in laps],
         fields(script.document(change.TYRES)),
     )
 

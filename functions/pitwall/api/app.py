@@ -97,6 +97,7 @@ def create_app(settings: Settings, clock: live.Clock = live.wall_clock, seconds:
     docs_pages.register(app, settings)
     telemetry.register(app, settings, seconds)
     data.register(app, settings)
+    kart_statistics.register(app, seconds)
     _follow_requests(app, settings)
     limited = limits.enforce(app, settings)
     access.enforce(app, settings, seconds)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean, median, quantiles
 from typing import Annotated, Any, Final, NamedTuple
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from pitwall.documents.base import Fields, Ms, RacingNumber
 
@@ -30,7 +30,6 @@ Stored = Mapping[str, Any]
 """A document or a map in one, as it is stored; it may have keys that this version does not know."""
 
 _PIT = ("pitIn", "pitOut")
-_NOT_CLEAN = (*_PIT, "deleted", "missed")
 _CLEAR = "1"
 _SECTORS = ("sector1Ms", "sector2Ms", "sector3Ms")
 
@@ -120,11 +119,30 @@ class DriverStatistics(LapStatistics, kw_only=True):
     karts: Annotated[list[RacingNumber], Meta(description="driven, in order")]
 
 
+class Lap(Struct, frozen=True, gc=False):
+    """What counts of a stored lap, in a tenth of its room: a race of 24 hours has 60,000. Durations in ms."""
+
+    number: int
+    time: int | None
+    sectors: tuple[int | None, ...]
+    stint: int
+    in_pits: bool
+    """Into or out of the pits."""
+    deleted: bool
+    missed: bool
+    clear: bool
+    """Whether nothing but a clear track was shown."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether it has a time that stands, of a whole lap on the track."""
+        return self.time is not None and not (self.deleted or self.in_pits)
+
+
 class Driven(NamedTuple):
     """A lap, with who drove it where that is known."""
 
-    lap: int
-    fields: Stored
+    lap: Lap
     driver: str | None
 
 
@@ -137,19 +155,38 @@ class Kart(NamedTuple):
     stops: int | None = None
 
 
-def record(drivers: Iterable[Stored], laps: Iterable[Stored], tyres: Stored | None = None) -> dict[RacingNumber, Kart]:
-    """What the documents of a session say of each kart, by racing number: drivers, laps, and `live/tyres`."""
+def laps_of(document: Stored) -> dict[RacingNumber, Lap]:
+    """What counts of a document of laps."""
+    return {
+        racing_number: Lap(
+            number=document["lap"],
+            time=lap.get("lapTimeMs"),
+            sectors=tuple(lap.get(name) for name in _SECTORS),
+            stint=lap.get("stint", 1),
+            in_pits=any(lap.get(mark) for mark in _PIT),
+            deleted=bool(lap.get("deleted")),
+            missed=bool(lap.get("missed")),
+            clear=all(code == _CLEAR for code in lap.get("trackStatuses", ())),
+        )
+        for racing_number, lap in document.get("drivers", {}).items()
+    }
+
+
+def record(
+    drivers: Iterable[Stored], laps: Iterable[Mapping[RacingNumber, Lap]], tyres: Stored | None = None
+) -> dict[RacingNumber, Kart]:
+    """What the documents of a session say of each kart, by racing number: drivers, laps in order, and `live/tyres`."""
     known = {driver["racingNumber"]: driver for driver in drivers}
-    driven: dict[RacingNumber, list[tuple[int, Stored]]] = {number: [] for number in known}
-    for document in sorted(laps, key=lambda document: int(document["lap"])):
-        for number, lap in document.get("drivers", {}).items():
-            driven.setdefault(number, []).append((document["lap"], lap))
+    driven: dict[RacingNumber, list[Lap]] = {number: [] for number in known}
+    for of_number in laps:
+        for number, lap in of_number.items():
+            driven.setdefault(number, []).append(lap)
     lines: Stored = (tyres or {}).get("lines", {})
     karts = {}
     for number, of_kart in driven.items():
         fields = known.get(number, {"racingNumber": number})
         who = _who(fields)
-        told = [Driven(lap, lap_fields, who(lap)) for lap, lap_fields in of_kart]
+        told = [Driven(lap, who(lap.number)) for lap in of_kart]
         karts[number] = Kart(number, fields, told, lines.get(number, {}).get("stops"))
     return karts
 
@@ -186,7 +223,11 @@ def clean(laps: Iterable[Driven]) -> list[int]:
     within 3 % of, where there is one, and what is faster than that is not clean: a chicane that was cut would else
     make every other lap slow.
     """
-    times = [lap.fields["lapTimeMs"] for lap in laps if _candidate(lap)]
+    times = [
+        lap.time
+        for lap, _ in laps
+        if lap.time is not None and lap.number > 1 and lap.whole and lap.clear and not lap.missed
+    ]
     if not times:
         return []
     ordered = sorted(times)
@@ -195,16 +236,6 @@ def clean(laps: Iterable[Driven]) -> list[int]:
         ordered[0],
     )
     return [time for time in times if best <= time <= SLOWEST * best]
-
-
-def _candidate(lap: Driven) -> bool:
-    fields = lap.fields
-    return (
-        lap.lap > 1
-        and "lapTimeMs" in fields
-        and not any(fields.get(mark) for mark in _NOT_CLEAN)
-        and all(code == _CLEAR for code in fields.get("trackStatuses", ()))
-    )
 
 
 # -- karts and drivers ---------------------------------------------------------------------
@@ -257,13 +288,13 @@ def _of_kart(kart: Kart) -> KartStatistics:
 
 def _of_laps(laps: Sequence[Driven]) -> dict[str, Any]:
     """The keys of `LapStatistics`."""
-    timed = [lap for lap in laps if "lapTimeMs" in lap.fields and not lap.fields.get("deleted")]
-    whole = [lap for lap in timed if not any(lap.fields.get(mark) for mark in _PIT)]
+    timed = sum(lap.time is not None and not lap.deleted for lap, _ in laps)
+    whole = [lap for lap, _ in laps if lap.whole]
+    on_track = [lap.time for lap in whole if lap.time is not None]
     times = clean(laps)
-    told: dict[str, Any] = {"timed_laps": len(timed), "clean_laps": len(times)}
-    if whole:
-        told["best_lap_ms"] = min(lap.fields["lapTimeMs"] for lap in whole)
-        told["average_lap_ms"] = round(fmean(lap.fields["lapTimeMs"] for lap in whole))
+    told: dict[str, Any] = {"timed_laps": timed, "clean_laps": len(times)}
+    if on_track:
+        told |= {"best_lap_ms": min(on_track), "average_lap_ms": round(fmean(on_track))}
     if times:
         told["median_lap_ms"] = round(median(times))
     if len(times) >= FEWEST_SPREAD:
@@ -272,7 +303,10 @@ def _of_laps(laps: Sequence[Driven]) -> dict[str, Any]:
         told["consistency"] = round(1 - (upper - lower) / median(times), 4)
     if len(times) >= 2 * LAST:
         told["improvement_ms"] = round(median(times[:LAST]) - median(times[-LAST:]))
-    best = [min((lap.fields[name] for lap in whole if name in lap.fields), default=None) for name in _SECTORS]
+    best = [
+        min((sector for lap in whole if (sector := lap.sectors[n]) is not None), default=None)
+        for n in range(len(_SECTORS))
+    ]
     told |= {f"best_sector{n}_ms": sector for n, sector in enumerate(best, start=1) if sector is not None}
     if None not in best:
         told["ideal_lap_ms"] = sum(sector for sector in best if sector is not None)
@@ -282,7 +316,7 @@ def _of_laps(laps: Sequence[Driven]) -> dict[str, Any]:
 def _stints(kart: Kart) -> list[StintStatistics]:
     by_stint: dict[int, list[Driven]] = {}
     for lap in kart.laps:
-        by_stint.setdefault(_stint(lap), []).append(lap)
+        by_stint.setdefault(lap.lap.stint, []).append(lap)
     names = {stint["stint"]: stint.get("driver") for stint in kart.fields.get("stints", ())}
     told = []
     for number in sorted(by_stint):
@@ -291,8 +325,8 @@ def _stints(kart: Kart) -> list[StintStatistics]:
             StintStatistics(
                 stint=number,
                 driver=names.get(number) or laps[-1].driver or UNSET,
-                start_lap=laps[0].lap,
-                end_lap=laps[-1].lap,
+                start_lap=laps[0].lap.number,
+                end_lap=laps[-1].lap.number,
                 laps=len(laps),
                 clean_laps=len(times),
                 best_lap_ms=min(times, default=UNSET),
@@ -307,7 +341,7 @@ def _pits(kart: Kart) -> dict[str, Any]:
     seen = [stop for stop in kart.fields.get("pitStops", ()) if stop.get("stop")]
     took = [stop["laneTimeMs"] for stop in seen if "laneTimeMs" in stop]
     told: dict[str, Any] = {}
-    joined_late = bool(kart.laps) and (kart.laps[0].lap > 1 or bool(kart.laps[0].fields.get("missed")))
+    joined_late = bool(kart.laps) and (kart.laps[0].lap.number > 1 or kart.laps[0].lap.missed)
     if not joined_late or (kart.stops is not None and kart.stops != len(seen)):
         told["stops"] = len(seen) if kart.stops is None else kart.stops
     if took:
@@ -339,22 +373,17 @@ class _ByStint:
             groups: dict[tuple[str, int], list[Driven]] = {}
             for lap in kart.laps:
                 if lap.driver is not None:
-                    groups.setdefault((lap.driver, _stint(lap)), []).append(lap)
+                    groups.setdefault((lap.driver, lap.lap.stint), []).append(lap)
             for (driver, stint), laps in groups.items():
                 self._times.setdefault(driver, {})[number, stint] = clean(laps)
 
     def against_others(self, kart: Kart) -> float | None:
         """What the kart's last driver does in its last stint as a share of what that driver does elsewhere."""
         last = kart.laps[-1]
-        here = (kart.number, _stint(last))
+        here = (kart.number, last.lap.stint)
         by_stint = self._times.get(last.driver or "", {})
         times = by_stint.get(here, [])
         others = [time for where, told in by_stint.items() if where != here for time in told]
         if len(times) < LAST or len(others) < LAST:
             return None
         return median(times[-LAST:]) / median(others)
-
-
-def _stint(lap: Driven) -> int:
-    number: int = lap.fields.get("stint", 1)
-    return number

@@ -73,6 +73,22 @@ def test_a_page_reads_no_more_than_it_may(day: list[str], api: httpx.Client, mon
     assert first["items"][0]["timedLaps"] == 10  # the last ones
 
 
+def test_only_laps_that_changed_are_read_again(
+    day: list[str], api: httpx.Client, store: Stored, capsys: pytest.CaptureFixture[str]
+):
+    """Those of the last two minutes, three here; what has changed is seen, and has another tag."""
+    first = api.get(TRACK)
+    capsys.readouterr()
+    assert api.get(TRACK).headers["etag"] == first.headers["etag"]
+    beside = 1 + 1 + len(karts.STORED) + 1  # the track, the session, its karts and their stops
+    assert f'"firestoreReads":{beside + 3}' in capsys.readouterr().out
+    messages = karts.race(BEGAN, laps=13)
+    store({path: document for path, document in karts.documents(messages).items() if "/laps/" in path})
+    second = api.get(TRACK)
+    assert second.headers["etag"] != first.headers["etag"]
+    assert [item["timedLaps"] for item in second.json()["items"]] == [13] * 4
+
+
 def test_as_a_table(day: list[str], api: httpx.Client):
     header, *rows = api.get(TRACK, params={"format": "csv", "fields": "racingNumber,medianLapMs,stints"}).text.split()
     assert header == "racingNumber,medianLapMs"

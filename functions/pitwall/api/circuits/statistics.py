@@ -6,16 +6,18 @@ What each figure means is the business of `pitwall.karting.statistics`.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
-from flask import Blueprint
+from flask import Blueprint, Flask, current_app
 from msgspec import UNSET, Meta, UnsetType
 
 from pitwall.api import caching, drivers, lists, parameters, reads
 from pitwall.api.caching import Answer
 from pitwall.api.circuits import sessions
 from pitwall.api.errors import BadRequest, NotFound
+from pitwall.api.hot import Hot, Seconds
 from pitwall.api.parameters import Parameter, Reader
 from pitwall.api.reads import Reads, Stored
 from pitwall.api.sessions import checked
@@ -25,12 +27,19 @@ from pitwall.documents import paths
 from pitwall.documents.base import Fields, RacingNumber
 from pitwall.documents.feeds import kart_feed
 from pitwall.karting import statistics
-from pitwall.karting.statistics import DriverStatistics, KartStatistics
+from pitwall.karting.statistics import DriverStatistics, KartStatistics, Lap
 
 routes = Blueprint("kart-statistics", __name__)
 
 MOST_LAPS = 2_000
 """Documents of laps that one request reads: more than 24 hours of 45 s have."""
+OVERLAP = timedelta(minutes=2)
+"""How far back, in feed time, laps are read again: a tick's documents are not stored in the order of their instants."""
+WHOLE_EVERY_S = 600
+"""Seconds after which an instance reads all laps again: what was stored later than `OVERLAP` is seen then."""
+HELD = "PITWALL_KART_STATISTICS"
+CLOCK = "PITWALL_KART_STATISTICS_CLOCK"
+"""Keys in the app's config of what an instance holds of sessions, and of its clock."""
 MOST_SESSIONS = 20
 """Sessions of a day that one request looks at; a cursor leads to the others."""
 
@@ -88,7 +97,7 @@ def of_track(circuit_id: str) -> Answer:
     whole, was driven on a clear track and within 107 % of the best. CSV leaves out stints.
 
     Reads the track, and of a session its document, one a kart and a lap, and the stops: at most 2,000 laps and 20
-    sessions a page, after which there is a cursor.
+    sessions a page, after which there is a cursor. An instance that was asked before reads only laps that have changed.
     """
     given = parameters.given()
     if "session" in given and "date" in given:
@@ -105,10 +114,10 @@ def of_track(circuit_id: str) -> Answer:
     laps_read = 0
     more_after: _Place | None = None
     for number, session in enumerate(found[:MOST_SESSIONS], start=1):
-        known, documents = _record(reading, session)
-        made_of += [session, *documents]
-        laps_read += sum(document.path.startswith(paths.laps(session.id)) for document in documents)
-        told = _items(session, known, given)
+        held = _held(reading, session)
+        made_of += [session, *held.documents]
+        laps_read += len(held.laps)
+        told = _items(session, held, given)
         passed = after.items if after is not None and after.session == session.id else 0
         shown = told[passed : passed + limit - len(items)]
         items += shown
@@ -148,34 +157,102 @@ def _session(reading: Reads, track: Stored, key: str | None) -> Stored:
     return found
 
 
-def _record(reading: Reads, session: Stored) -> tuple[dict[RacingNumber, statistics.Kart], list[Stored]]:
-    """What is stored of a session's karts, and the documents it is made of: the last 2,000 laps, where it has more."""
-    entered = reading.query(paths.drivers(session.id), limit=drivers.MOST)
-    laps = reading.query(paths.laps(session.id), order_by="lap", descending=True, limit=MOST_LAPS)
-    tyres = [stored for stored in reading.get(paths.live(session.id, "tyres")) if stored is not None]
-    known = statistics.record(
-        (driver.fields for driver in entered), (lap.fields for lap in laps), tyres[0].fields if tyres else None
-    )
-    return known, [*entered, *laps, *tyres]
+# -- what an instance has read of a session ------------------------------------------------
 
 
-def _items(session: Stored, known: dict[RacingNumber, statistics.Kart], given: dict[str, Any]) -> list[Item]:
+class _OfLap(NamedTuple):
+    """A document of laps as it was read: what counts of it, and what tells whether it has changed."""
+
+    laps: dict[RacingNumber, Lap]
+    version: Stored
+
+
+class _Held:
+    """A session's karts as an instance has read them, for whoever asks next: of laps only what changed is read again.
+
+    read_at: seconds of the instance's clock when all laps were read.
+    """
+
+    def __init__(self, reading: Reads, key: str, last: _Held | None, now: float) -> None:
+        if last is not None and now - last.read_at >= WHOLE_EVERY_S:
+            last = None
+        self.read_at: float = now if last is None else last.read_at
+        self.laps = _laps(reading, key, last)
+        entered = reading.query(paths.drivers(key), limit=drivers.MOST)
+        tyres = [stored for stored in reading.get(paths.live(key, "tyres")) if stored is not None]
+        self._karts = statistics.record(
+            [driver.fields for driver in entered],
+            [of_lap.laps for of_lap in self.laps.values()],
+            tyres[0].fields if tyres else None,
+        )
+        self.documents = [*map(_version, [*entered, *tyres]), *(of_lap.version for of_lap in self.laps.values())]
+
+    @property
+    def size(self) -> int:
+        return 512 * len(self.laps) + 240 * sum(len(of_lap.laps) for of_lap in self.laps.values())
+
+    @cached_property
+    def karts(self) -> list[tuple[RacingNumber, KartStatistics]]:
+        """By position."""
+        return sorted(
+            statistics.karts(self._karts).items(), key=lambda told: (_known(told[1].position), by_number(told[0]))
+        )
+
+    @cached_property
+    def drivers(self) -> list[tuple[str, DriverStatistics]]:
+        """By pace."""
+        return sorted(
+            statistics.drivers(self._karts).items(), key=lambda told: (_known(told[1].median_lap_ms), told[0])
+        )
+
+
+def register(app: Flask, seconds: Seconds) -> None:
+    """Gives `app` what it holds of sessions. seconds: the clock of the instance."""
+    app.config[HELD] = Hot[_Held](seconds)
+    app.config[CLOCK] = seconds
+
+
+def _held(reading: Reads, session: Stored) -> _Held:
+    hot: Hot[_Held] = current_app.config[HELD]
+    seconds: Seconds = current_app.config[CLOCK]
+    return hot.get(session.id, lambda last: _Held(reading, session.id, last, seconds())).made
+
+
+def _laps(reading: Reads, key: str, last: _Held | None) -> dict[int, _OfLap]:
+    """By lap, in order: the last 2,000. What was read last is not read again, if it has not changed since."""
+    known = {} if last is None else dict(last.laps)
+    if known:
+        newest: datetime = max(of_lap.version.fields["at"] for of_lap in known.values())
+        found = reading.query(
+            paths.laps(key), where=[("at", ">=", newest - OVERLAP)], order_by="at", descending=True, limit=MOST_LAPS
+        )
+    else:
+        found = reading.query(paths.laps(key), order_by="lap", descending=True, limit=MOST_LAPS)
+    known |= {stored.fields["lap"]: _OfLap(statistics.laps_of(stored.fields), _version(stored)) for stored in found}
+    return {lap: known[lap] for lap in sorted(known)[-MOST_LAPS:]}
+
+
+def _version(stored: Stored) -> Stored:
+    """Of a document only what tells whether it has changed."""
+    return Stored(stored.path, {name: stored.fields.get(name) for name in ("at", "v", "writtenAt")})
+
+
+# -- what is shown -------------------------------------------------------------------------
+
+
+def _items(session: Stored, held: _Held, given: dict[str, Any]) -> list[Item]:
     """Of a session, in order."""
     kart, name = given.get("kart", "").upper(), given.get("driver", "").casefold()
     of_session = {"sessionKey": session.id}
     if given.get("by") == "driver":
-        of_drivers = sorted(
-            statistics.drivers(known).items(), key=lambda told: (_known(told[1].median_lap_ms), told[0])
-        )
         return [
             of_session | {"driver": driver} | _plain(told)
-            for driver, told in of_drivers
+            for driver, told in held.drivers
             if name in ("", driver.casefold()) and (not kart or kart in map(str.upper, told.karts))
         ]
-    of_karts = sorted(statistics.karts(known).items(), key=lambda told: (_known(told[1].position), by_number(told[0])))
     return [
         of_session | {"racingNumber": number} | _plain(told)
-        for number, told in of_karts
+        for number, told in held.karts
         if kart in ("", number.upper()) and (not name or name in map(str.casefold, told.drivers or ()))
     ]
 
