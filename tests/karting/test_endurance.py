@@ -199,6 +199,7 @@ def test_laps_down_are_laps_at_the_karts_pace_where_crossings_are_not_known():
         ({"Message": "Penalty #12 +5 sec"}, ["12"]),
         ({"Message": "Penalización nº 7: 1 vuelta"}, ["7"]),
         ({"Message": "Drive-through kart 12A"}, []),
+        ({"Message": "Straf number 12, 10 sec"}, ["12"]),
         ({"Message": "Best lap of kart 7: 1:05.2"}, []),
         ({"Message": "10 s", "Flag": "penalty", "Number": "012"}, ["012"]),
         ({"Message": "Penalty lap opened"}, []),

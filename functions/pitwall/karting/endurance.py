@@ -28,7 +28,7 @@ _PENALTY: Final = re.compile(
     re.IGNORECASE,
 )
 _NUMBERED: Final = re.compile(
-    r"(?:\b(?:kart|car|dorsal|n[or]\.?|num[eé]ro)\s*|[#°º]\s*)#?\s*([0-9]{1,4}[A-Z]?)\b", re.IGNORECASE
+    r"(?:\b(?:karts?|car|dorsal|n[or]\.?|num(?:[eé]ro|ber))\s*|[#°º]\s*)#?\s*([0-9]{1,4}[A-Z]?)\b", re.IGNORECASE
 )
 
 
@@ -76,12 +76,10 @@ def _karts(state: KartState) -> list[Kart]:
 
 def _standing(kart: Kart, rules: Mapping[str, int], at: int) -> Standing:
     stops, stint_ms = stops_made(kart), stint_time(kart, at)
-    over = [time for visit in _stops(kart) if (time := _duration(visit)) is not None]
-    seen = len(_stops(kart)) == stops and len(over) == stops - kart.in_pit
+    over = [visit for visit in (kart.visits[:-1] if kart.in_pit else kart.visits) if visit.stop]
+    times = [time for visit in over if (time := _duration(visit)) is not None]
+    seen = len(times) == stops - (kart.in_pit and kart.visits[-1].stop)
     longest, owed, shortest = rules.get("StintMs"), rules.get("Stops"), rules.get("StopMs")
-    last = next(
-        (visit for visit in reversed(kart.visits) if visit is not (kart.visits[-1] if kart.in_pit else None)), None
-    )
     return Standing(
         stint=max(stops if kart.in_pit else stops + 1, 1),
         stops=stops,
@@ -92,8 +90,8 @@ def _standing(kart: Kart, rules: Mapping[str, int], at: int) -> Standing:
         driver_ms=driver_time(kart, at),
         stops_owed=max(owed - stops, 0) if owed is not None else None,
         in_pit_since=kart.visits[-1].in_at if kart.in_pit else None,
-        last_stop_ms=_duration(last) if last is not None and last.stop else None,
-        short_stops=sum(time < shortest for time in over) if shortest is not None and seen else None,
+        last_stop_ms=_duration(over[-1]) if over else None,
+        short_stops=sum(time < shortest for time in times) if shortest is not None and seen else None,
         laps=laps_completed(kart),
     )
 
