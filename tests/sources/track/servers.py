@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import socketserver
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -47,7 +48,9 @@ def quick(**changes: Any) -> Settings:
 
 
 @contextmanager
-def websocket(talk: Callable[[ServerConnection, int], None], port: int = 0) -> Iterator[str]:
+def websocket(
+    talk: Callable[[ServerConnection, int], None], port: int = 0, tls: ssl.SSLContext | None = None
+) -> Iterator[str]:
     """A WebSocket server; `talk` is given each connection and its number from 0, and closes it by returning."""
     numbers = iter(range(1_000_000))
 
@@ -55,11 +58,11 @@ def websocket(talk: Callable[[ServerConnection, int], None], port: int = 0) -> I
         with suppress(ConnectionClosed):
             talk(connection, next(numbers))
 
-    with serve(handle, "127.0.0.1", port) as server:
+    with serve(handle, "127.0.0.1", port, ssl=tls) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
-            yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
+            yield f"{'wss' if tls else 'ws'}://127.0.0.1:{server.socket.getsockname()[1]}/"
         finally:
             server.shutdown()
             thread.join()
@@ -84,7 +87,9 @@ class HttpServer(NamedTuple):
 
 
 @contextmanager
-def http(answer: Callable[[str], Answer], host: str = "127.0.0.1", port: int = 0) -> Iterator[HttpServer]:
+def http(
+    answer: Callable[[str], Answer], host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> Iterator[HttpServer]:
     """An HTTP server; `answer` is given path and query."""
     asked: list[str] = []
 
@@ -105,12 +110,14 @@ def http(answer: Callable[[str], Answer], host: str = "127.0.0.1", port: int = 0
         def log_message(self, *_: Any) -> None:
             """Says nothing."""
 
-    server = ThreadingHTTPServer((host, port), Handler)
+    server = ThreadingHTTPServer((host, 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
-        yield HttpServer(f"http://{host}:{server.server_port}", asked)
+        yield HttpServer(f"http{'s' if tls else ''}://{host}:{server.server_port}", asked)
     finally:
         server.shutdown()
         server.server_close()

@@ -12,7 +12,8 @@ from pitwall.sources.track.channel import Channel
 from pitwall.sources.track.opening import open_channel
 from pitwall.sources.track.web import Web
 from pitwall.sources.trouble import Trouble
-from tests.sources.track.servers import Answer, http, quick, tcp
+from tests.sources.signalr.conftest import Certificate
+from tests.sources.track.servers import APEX, Answer, http, quick, tcp, websocket
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,9 @@ def test_a_circuit_cannot_name_what_only_we_may_reach(host: str):
 
 def _heard(channel: Channel) -> list[str]:
     channel.open()
-    return channel.receive(0.0)
+    while not (texts := channel.receive(1.0)):
+        pass
+    return texts
 
 
 def test_one_private_address_among_public_ones_is_enough(monkeypatch: pytest.MonkeyPatch):
@@ -151,3 +154,21 @@ def test_an_answer_is_limited_in_length_and_time():
 
     with tcp(drip) as address, pytest.raises(Trouble, match=r"did not answer within 0\.5 s"):
         Web(quick(connect_s=0.5)).get(f"http://{address}/")
+
+
+def test_over_tls_the_certificate_is_that_of_the_name(certificate: Certificate, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
+    with (
+        websocket(lambda connection, _: connection.send(APEX), tls=certificate.context) as url,
+        http(lambda _: Answer(b"the board"), tls=certificate.context) as server,
+    ):
+        told = {url: APEX, server.url: "the board"}
+        for where, expected in told.items():
+            channel = open_channel(where, quick(), lambda _: None)
+            assert _heard(channel) == [expected]
+            channel.close()
+            # The same server by a name it has no certificate for.
+            channel = open_channel(where.replace("127.0.0.1", "127.1"), quick(), lambda _: None)
+            with pytest.raises(Trouble, match="no secure connection"):
+                _heard(channel)
+            channel.close()
