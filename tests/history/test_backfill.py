@@ -317,13 +317,17 @@ def test_results_of_a_round_that_is_counted_otherwise_are_not_taken_for_a_sessio
     assert list(firestore.collection(paths.results("9069")).stream()) == []
 
 
-def test_laps_that_were_heard_live_are_not_replaced_by_jolpicas(
+def test_laps_that_were_heard_live_and_a_kart_track_with_the_id_of_a_circuit_are_not_replaced(
     env: Callable[[str], None], database: Database, firestore: firestore_api.Client, tmp_path: Path
 ):
     heard = {"at": datetime(2023, 4, 30, 11, 5, tzinfo=UTC), "lap": 1, "drivers": {"11": {"sector1Ms": 36_000}}}
     VersionedStore(database).write([Versioned(paths.lap("9070", 1), heard, 2 << 32)])
-    Ran(tmp_path, *WORDS, "--session", "R")
+    track = firestore.document(paths.circuit("baku"))
+    track.set({"nom": "Baku Karting"})
+    run = Ran(tmp_path, *WORDS, "--session", "R")
     assert [lap.to_dict()["drivers"] for lap in firestore.collection(paths.laps("9070")).stream()] == [heard["drivers"]]
+    assert track.get().to_dict() == {"nom": "Baku Karting"}
+    assert "kart track" in run.of("circuit baku")["error"]
 
 
 def test_when_f1s_archive_keeps_failing_it_is_let_alone_and_results_are_stored(

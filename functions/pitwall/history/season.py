@@ -615,7 +615,12 @@ class Filling:
                 entry.state, entry.error, entry.passing = "failed", str(error), True
             wanted = [paths.circuit(id_), paths.layout(id_, self._year)]
             before: dict[str, Document] = {}
-            for path, stored in RETRIES(partial(self.database.read, wanted)).items():
+            read = RETRIES(partial(self.database.read, wanted))
+            if "nom" in (read[paths.circuit(id_)].fields or {}):
+                entry.error = "a kart track has this id, and stays; nothing is stored of the circuit"
+                self._tell(entry)
+                continue
+            for path, stored in read.items():
                 try:
                     if stored.fields is not None:
                         before[path] = from_fields(path, stored.fields)
