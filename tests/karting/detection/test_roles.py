@@ -116,6 +116,43 @@ def test_best_and_last_lap_are_not_guessed_while_every_lap_is_the_best():
     ]
 
 
+def impostors(name: str) -> list[Heard]:
+    """A race in which something else stands where the last lap, the best one or the count of laps did."""
+    driven: dict[str, list[int]] = {}
+    told = []
+    for line in feeds.crossings(laps=30):
+        laps = driven.setdefault(line.number, [])
+        laps += [] if line.last is None else [line.last]
+        if laps and name == "the lap before":
+            line = line._replace(last=laps[-2] if len(laps) > 1 else None)
+        elif laps and name == "an average":
+            line = line._replace(last=sum(laps[-5:]) // len(laps[-5:]))
+        elif laps and name == "a best lap alone":
+            line = line._replace(last=line.best, best=None)
+        elif laps and name == "the best of three":
+            line = line._replace(best=min(laps[-3:]))
+        elif name == "every second lap":
+            line = line._replace(laps=line.laps // 2)
+        values = feeds.fields(line, feeds.BLANK, feeds.clock).values()
+        told.append(Heard(line.at, ";".join(str(value) for value in values)))
+    return told
+
+
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [
+        ("the lap before", "LastLapMs"),
+        ("an average", "LastLapMs"),
+        ("a best lap alone", "LastLapMs"),
+        ("the best of three", "BestLapMs"),
+        ("every second lap", "Laps"),
+    ],
+)
+def test_what_is_much_like_a_role_is_not_used_for_it(name: str, role: str):
+    used = {field.role for field in analyse(impostors(name)).fields if field.verdict == "used"}
+    assert role not in used
+
+
 def test_rows_that_nothing_names_are_not_described():
     told = [Heard(feeds.START + 1_000 * index, f"{index};{index * 7 % 13};{index * 3}") for index in range(100)]
     analysis = analyse(told)

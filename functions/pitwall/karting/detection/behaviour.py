@@ -23,11 +23,22 @@ NEAR_MS: Final = 3_000
 SHORTEST_LAP_MS: Final = 5_000
 LAP_WITHIN_MS: Final = 1_000
 """Crossing to crossing equals the lap within 0.24 s in 95 of 100 (Apex Timing, 2026), and frames are late."""
+_Z: Final = 1.28
+"""Standard deviations for nine in ten."""
+_FEWEST_STEPS: Final = 6
 _ENOUGH: Final = 8
 _FEW: Final = 0.85
 _OTHERS_TOO: Final = 0.7
+_PROPOSED: Final = 0.75
+"""Not enough to use it."""
 _UNSURE: Final = 0.55
 """Not enough to propose it."""
+_STEEP: Final = 0.5
+"""How far from one the slope of intervals over last laps may be, in which laps before, averages and sectors differ."""
+_RISES: Final = 0.05
+"""Of the changes of a best lap: the timekeeper takes laps back."""
+_ONLY_FALLS: Final = 0.03
+"""A last lap that rises less often than this may as well be a best one."""
 _HALF: Final = 0.5
 """Half the values of any field fall, or are above those of another row."""
 _GONE_MS: Final = 120_000
@@ -47,6 +58,8 @@ class Evidence(NamedTuple):
     """The share any field would have."""
     most: float = 0.98
     """Not surer than this: less where other roles do the same."""
+    tells: bool = True
+    """Whether few that agree speak against the role."""
 
     def __str__(self) -> str:
         return f"{self.what}: {self.agree} of {self.of}"
@@ -66,7 +79,7 @@ def lower(agree: int, of: int) -> float:
     """The share that is meant at the least, nine in ten times (Wilson's lower bound): 5 of 5 say less than 50 of 50."""
     if not of:
         return 0.0
-    z = 1.28
+    z = _Z
     share = agree / of
     middle = share + z * z / (2 * of)
     spread = z * sqrt(share * (1 - share) / of + z * z / (4 * of * of))
@@ -91,33 +104,92 @@ def _poll(sample: Sample) -> int:
     return min((sample.ended - sample.began) // (sample.frames - 1), 5_000)
 
 
+class _Timed(NamedTuple):
+    """A value of a field, and how long the row took, ms."""
+
+    time: int
+    took: int
+
+
 def last_lap(sample: Sample, field: str, unit: Unit, within: int = LAP_WITHIN_MS) -> Evidence:
-    """A value that changes is the time since that row's crossing before, or since the value changed before."""
+    """A value that changes is the time since that row's crossing before, or since the value changed before.
+
+    Laps of one kart are much alike, so the lap before or an average fits as well: it is sure where the times go up and
+    down as the intervals do.
+    """
     within += _poll(sample)
-    agree = of = seen = 0
+    agree = of = seen = rises = changes = 0
+    timed: list[list[_Timed]] = []
     for row, told in sample.fields[field].items():
         crossings = sample.crossings.get(row, [])
-        before = agree
-        if sample.crossings:
-            instants = [value.at for value in told]
-            for last, at in pairwise(crossings):
-                if at - last < SHORTEST_LAP_MS:
-                    continue
-                of += 1
-                index = bisect_right(instants, at + NEAR_MS) - 1
-                if index < 1 or instants[index] < at - NEAR_MS:
-                    continue
-                time = milliseconds(told[index].text, unit)
-                agree += time is not None and abs(time - (at - last)) <= within
-        else:
-            for first, second in pairwise(told[1:]):
-                time = milliseconds(second.text, unit)
-                if time is None:
-                    continue
-                of += 1
-                agree += time >= SHORTEST_LAP_MS and abs(time - (second.at - first.at)) <= within
-        seen += agree > before
-    return Evidence(agree, of, seen, "is the time since the crossing before")
+        fits: list[_Timed] = []
+        timed.append(fits)
+        for first, second in pairwise(told[1:]):
+            before, after = milliseconds(first.text, unit), milliseconds(second.text, unit)
+            if before is not None and after is not None:
+                changes += 1
+                rises += after > before
+        for time, took in _intervals(told, crossings, unit) if sample.crossings else _own_intervals(told, unit):
+            of += 1
+            if time is None or abs(time - took) > within:
+                fits = []
+                timed.append(fits)
+            else:
+                agree += 1
+                fits.append(_Timed(time, took))
+        seen += bool(fits) or (len(timed) > 1 and bool(timed[-2]))
+    most = _as_the_intervals(timed)
+    if changes >= _ENOUGH and rises < _ONLY_FALLS * changes:
+        most = min(most, _UNSURE)
+    return Evidence(agree, of, seen, "is the time since the crossing before", most=most)
+
+
+def _intervals(told: list[Told], crossings: list[int], unit: Unit) -> Iterator[tuple[int | None, int]]:
+    """From crossing to crossing: what the field then changed to, None if it did not, and the time it took."""
+    instants = [value.at for value in told]
+    for last, at in pairwise(crossings):
+        if at - last < SHORTEST_LAP_MS:
+            continue
+        index = bisect_right(instants, at + NEAR_MS) - 1
+        changed = index >= 1 and instants[index] >= at - NEAR_MS
+        yield milliseconds(told[index].text, unit) if changed else None, at - last
+
+
+def _own_intervals(told: list[Told], unit: Unit) -> Iterator[tuple[int | None, int]]:
+    """From change to change. A field that was emptied in between began anew: that is how sectors are told."""
+    for first, second in pairwise(told[1:]):
+        time = milliseconds(second.text, unit)
+        if time is not None and first.text:
+            yield time if time >= SHORTEST_LAP_MS else None, second.at - first.at
+
+
+def _as_the_intervals(timed: list[list[_Timed]]) -> float:
+    """How sure it can be that times are those of the very intervals: by how much these change with them.
+
+    The slope is one whatever else the intervals are off by; it is half below none for the lap before, and above two for
+    an average.
+    """
+    steps = [
+        (second.time - first.time, second.took - first.took)
+        for of_row in timed
+        for first, second in pairwise(of_row[:_MOST_PASSES])
+    ]
+    # A slow lap makes two large steps of an average, which hide how flat it is besides.
+    small = sorted(steps, key=lambda step: abs(step[0]))[: max(len(steps) * 4 // 5, _FEWEST_STEPS)]
+    return min(_steepness(steps), _steepness(small))
+
+
+def _steepness(steps: list[tuple[int, int]]) -> float:
+    """How sure it can be that a step of the time and one of the interval are the same."""
+    spread = sum(time * time for time, _ in steps)
+    if len(steps) < _FEWEST_STEPS or not spread:
+        return _PROPOSED
+    slope = sum(time * took for time, took in steps) / spread
+    rest = sum((took - slope * time) ** 2 for time, took in steps) / (len(steps) - 1)
+    error = sqrt(rest / spread)
+    if abs(slope - 1) + _Z * error <= _STEEP:
+        return 0.98
+    return _UNSURE if abs(slope - 1) - _Z * error > _STEEP else _PROPOSED
 
 
 def passes(sample: Sample, field: str | None, unit: Unit) -> dict[str, list[Pass]]:
@@ -150,7 +222,7 @@ def _near(of_row: list[Pass], at: int) -> list[Pass]:
 def best_lap(sample: Sample, field: str, unit: Unit, known: Passes) -> Evidence:
     """It only falls, and to the lap that was just driven where laps are known."""
     driven = any(each.lap_ms is not None for of_row in known.values() for each in of_row)
-    agree = of = seen = 0
+    agree = of = seen = rises = 0
     for row, told in sample.fields[field].items():
         before = agree
         for first, second in _changes(told):
@@ -159,6 +231,7 @@ def best_lap(sample: Sample, field: str, unit: Unit, known: Passes) -> Evidence:
                 continue
             of += 1
             falls = last is None or time < last
+            rises += last is not None and time > last
             of_row = known.get(row, [])
             index = bisect_right(of_row, second.at + NEAR_MS, key=lambda each: each.at)
             # The one before may have its best lap told late.
@@ -168,8 +241,9 @@ def best_lap(sample: Sample, field: str, unit: Unit, known: Passes) -> Evidence:
             agree += falls and lap
         seen += agree > before
     if driven:
-        return Evidence(agree, of, seen, "falls to the lap just driven")
-    return Evidence(agree, of, seen, "only falls", _HALF, _UNSURE)
+        most = _UNSURE if rises > max(1, _RISES * of) else 0.98
+        return Evidence(agree, of, seen, "falls to the lap just driven", most=most)
+    return Evidence(agree, of, seen, "only falls", _HALF, _UNSURE, tells=False)
 
 
 def below(sample: Sample, best: str, last: str, units: Mapping[str, Unit]) -> float:
@@ -199,14 +273,22 @@ def laps(sample: Sample, field: str, known: Passes) -> Evidence:
             if count is None or last is None:
                 continue
             of += 1
-            here = bool(_near(known.get(row, []), second.at))
+            here = bool(_near(known.get(row, []), second.at)) and _between(known.get(row, []), first, second) <= 1
             if not crossed and usual:
                 index = bisect_left(instants, second.at)
                 here = index > 0 and abs(instants[index] - instants[index - 1] - usual) <= usual * 0.3
             agree += count == last + 1 and here
         seen += agree > before
-    of = max(of, int(crossings * 0.7)) if crossed else of
-    return Evidence(agree, of, seen, "one more at each crossing" if crossed else "one more at even times")
+    if not crossed:
+        return Evidence(agree, of, seen, "one more at even times", most=_PROPOSED, tells=False)
+    return Evidence(agree, max(of, int(crossings * 0.7)), seen, "one more at each crossing")
+
+
+def _between(of_row: list[Pass], first: Told, second: Told) -> int:
+    """The passes of a row after one change of a field and up to another, each told within `NEAR_MS`."""
+    begin = bisect_right(of_row, first.at + NEAR_MS, key=lambda known: known.at)
+    end = bisect_right(of_row, second.at + NEAR_MS, key=lambda known: known.at)
+    return end - begin
 
 
 def total(sample: Sample, field: str, unit: Unit, known: Passes) -> Evidence:
@@ -286,7 +368,8 @@ def _places(sample: Sample, field: str) -> Evidence:
                 if len(told) > 1 and told[1].at <= at + NEAR_MS:
                     moved.add(row)
     # Numbers may be in the order of the grid: until it changes they are places as well.
-    return Evidence(agree, of, len(moved), "is the place the protocol tells", most=0.98 if moved else _UNSURE)
+    most = 0.98 if moved else _UNSURE
+    return Evidence(agree, of, len(moved), "is the place the protocol tells", most=most, tells=bool(moved))
 
 
 def _within(instants: list[int], at: int) -> bool:
@@ -356,10 +439,17 @@ def gap_ms(text: str, unit: Unit) -> int | None:
 
 def gap(sample: Sample, field: str, unit: Unit, place: str | None) -> Evidence:
     """No shorter than that of the row before; the leader has none."""
-    agree = of = leading = of_leaders = 0
+    agree = of = leading = of_leaders = blank = of_others = 0
     seen: set[str] = set()
     for board in boards(sample, field, (), place):
         cells = board.standing[field]
+        others = [text for row, text in cells.items() if board.places.get(row, 1) > 1]
+        of_others += len(others)
+        blank += others.count("")
+        leader = cells.get(board.rows.get(1, ""))
+        if leader is not None:
+            of_leaders += 1
+            leading += not gap_ms(leader, unit)
         for row in board.changed:
             where, told = board.places.get(row), gap_ms(cells[row], unit)
             if where is None or told is None:
@@ -369,12 +459,10 @@ def gap(sample: Sample, field: str, unit: Unit, place: str | None) -> Evidence:
             if before is None:
                 continue
             of += 1
-            of_leaders += where == 1
-            leading += where == 1 and told == 0
             if (where == 1 and told == 0) or (where > 1 and told >= before):
                 agree += 1
                 seen.add(row)
-    if leading * 2 < of_leaders:
+    if leading * 2 < of_leaders or blank * 2 > of_others:
         agree = 0
     return Evidence(agree, of, len(seen), "grows down the board", _HALF)
 
@@ -468,7 +556,7 @@ def timer(sample: Sample, field: str, unit: Unit) -> Evidence:
             step = 60_000 if unit == "hours" else 1_000
             agree += abs((time - last) - (second.at - first.at)) <= step
         seen += agree > before
-    return Evidence(agree, of, seen, "goes with the clock", most=_OTHERS_TOO)
+    return Evidence(agree, of, seen, "goes with the clock", most=_OTHERS_TOO, tells=False)
 
 
 def stops(sample: Sample, field: str, known: Passes) -> Evidence:
@@ -484,4 +572,5 @@ def stops(sample: Sample, field: str, known: Passes) -> Evidence:
             of += 1
             agree += count == last + 1
         seen += agree > before
-    return Evidence(agree if agree * 3 <= crossings else 0, of, seen, "one more now and then", _HALF, _OTHERS_TOO)
+    agree = agree if agree * 3 <= crossings else 0
+    return Evidence(agree, of, seen, "one more now and then", _HALF, _OTHERS_TOO, tells=False)

@@ -187,7 +187,9 @@ class _Reading:
         """
         hypotheses = []
         sure = {field: self._score("LastLapMs", field).confidence for field in times}
-        likely = sorted((field for field in times if sure[field] >= 0.3), key=lambda field: -sure[field])
+        likely = [field for field in times if sure[field] >= PROPOSED_FROM]
+        likely = likely or [field for field in times if sure[field] >= 0.3]
+        likely.sort(key=lambda field: -sure[field])
         for field in likely[:_MOST_HYPOTHESES]:
             known = behaviour.passes(self.sample, field, self.units[field])
             bests = {
@@ -235,7 +237,7 @@ class _Reading:
         if place is None and not sample.places:
             return
         gaps = self._of(lambda of: of.gap >= 0.6 and of.timer < 0.6 and of.changes > 0)
-        gaps = [field for field in gaps if field not in (*others, place)]
+        gaps = [field for field in gaps if field not in (*others, place) and not self._may_be_a_lap(field)]
         in_ms = "ms" in self.units.values()
         gaps = [field for field in gaps if in_ms or self.shapes[field].number < 0.9][:_MOST_GAPS]
         small: dict[str, Unit] = {field: "ms" if self.shapes[field].number >= 0.9 else "clock" for field in gaps}
@@ -252,6 +254,9 @@ class _Reading:
         for field in gaps:
             if small[field] == "ms":
                 self.units[field] = "ms"
+
+    def _may_be_a_lap(self, field: str) -> bool:
+        return any(self._score(role, field).confidence >= 0.3 for role in ("LastLapMs", "BestLapMs"))
 
     def _watch_sectors(self, last: str | None, times: list[str], known: behaviour.Passes) -> None:
         if last is None:
@@ -299,7 +304,7 @@ class _Reading:
             score.reasons = [word, f"but its values are {self.shapes[field].name}"]
         elif (
             evidence is not None
-            and evidence.most >= USED_FROM
+            and evidence.tells
             and evidence.of >= 2 * _ENOUGH
             and evidence.agree < evidence.of * REQUIRED[role] / 3
         ):
@@ -397,7 +402,7 @@ class _Reading:
         if better.confidence >= USED_FROM and better.confidence > own.confidence:
             return told, [f"{field}: said to be {role or 'unused'}, looks like {other} ({'; '.join(better.reasons)})"]
         evidence = self.evidence.get((role, field))
-        seen = evidence is not None and evidence.most >= USED_FROM and evidence.of >= 2 * _ENOUGH
+        seen = evidence is not None and evidence.tells and evidence.of >= 2 * _ENOUGH
         if seen and own.confidence < PROPOSED_FROM:
             return told, [f"{field}: said to be {role}, but {evidence}"]
         return told, []
