@@ -7,6 +7,7 @@ import pytest
 from google.cloud import firestore as firestore_api
 
 from local import made_up_kart_race as karts
+from pitwall.api import numbered
 from pitwall.api.circuits import statistics
 from tests.api.conftest import NOW, Stored, got, pages, problem, problem_name
 
@@ -68,6 +69,7 @@ def test_pages_of_a_day_join_to_the_whole(day: list[str], api: httpx.Client, lim
 
 def test_a_page_reads_no_more_than_it_may(day: list[str], api: httpx.Client, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(statistics, "MOST_LAPS", 10)
+    monkeypatch.setattr(numbered, "BATCH", 4)
     first, second = pages(api, TRACK, date="2025-11-08")
     assert [len(page["items"]) for page in (first, second)] == [4, 4]
     assert first["items"][0]["timedLaps"] == 10  # the last ones

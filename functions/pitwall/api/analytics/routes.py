@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from flask import Blueprint
 
-from pitwall.api import caching, drivers, lists, parameters, reads
+from pitwall.api import caching, drivers, lists, numbered, parameters, reads
 from pitwall.api.analytics import charts, degradation, pace, pit_table, record, sectors
 from pitwall.api.analytics.record import Record
 from pitwall.api.caching import Answer
@@ -180,7 +180,7 @@ def _listed(
     given = parameters.given()
     reading = reads.current()
     session, entered = drivers.everybody(reading, key)
-    laps = reading.query(paths.laps(key), order_by="lap", limit=MOST_LAPS)
+    laps = numbered.last(reading, paths.laps(key), "lap", MOST_LAPS)
     changes = (
         reading.query(paths.series_items(key, "trackStatus"), order_by="n", limit=MOST_READ)
         if with_track_status

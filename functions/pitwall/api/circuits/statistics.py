@@ -13,7 +13,7 @@ import msgspec
 from flask import Blueprint, Flask, current_app
 from msgspec import UNSET, Meta, UnsetType
 
-from pitwall.api import caching, drivers, lists, parameters, reads
+from pitwall.api import caching, drivers, lists, numbered, parameters, reads
 from pitwall.api.caching import Answer
 from pitwall.api.circuits import sessions
 from pitwall.api.errors import BadRequest, NotFound
@@ -227,7 +227,7 @@ def _laps(reading: Reads, key: str, last: _Held | None) -> dict[int, _OfLap]:
             paths.laps(key), where=[("at", ">=", newest - OVERLAP)], order_by="at", descending=True, limit=MOST_LAPS
         )
     else:
-        found = reading.query(paths.laps(key), order_by="lap", descending=True, limit=MOST_LAPS)
+        found = numbered.last(reading, paths.laps(key), "lap", MOST_LAPS)
     known |= {stored.fields["lap"]: _OfLap(statistics.laps_of(stored.fields), _version(stored)) for stored in found}
     return {lap: known[lap] for lap in sorted(known)[-MOST_LAPS:]}
 
