@@ -145,6 +145,7 @@ module "telemetry" {
   name              = local.telemetry_bucket
   region            = var.region
   colder_after_days = { NEARLINE = 90, COLDLINE = 365 }
+  deleted_sooner    = { "privacy/" = 7 } # what was exported of a person
   protected         = false
   read_by_pages     = true
 

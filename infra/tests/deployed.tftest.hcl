@@ -316,9 +316,9 @@ run "deployed" {
 
   assert {
     condition = module.telemetry.bucket.name == "pitwall-test-telemetry" && [for rule in module.telemetry.bucket.lifecycle_rule : join(" ", [rule.action[0].type, rule.action[0].type == "SetStorageClass" ? rule.action[0].storage_class : "-", rule.condition[0].age])] == [
-      "SetStorageClass COLDLINE 365", "SetStorageClass NEARLINE 90", "AbortIncompleteMultipartUpload - 1",
+      "SetStorageClass COLDLINE 365", "SetStorageClass NEARLINE 90", "Delete - 7", "AbortIncompleteMultipartUpload - 1",
     ]
-    error_message = "Telemetry goes to colder classes."
+    error_message = "Telemetry goes to colder classes, and what was exported of a person is deleted after a week."
   }
 
   assert {

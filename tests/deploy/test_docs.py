@@ -297,7 +297,7 @@ def test_apis_secrets_and_buckets_are_those_of_terraform(noted: list[Noted]) -> 
     aborted = ("AbortIncompleteMultipartUpload", 1)
     ages = {
         "raw": [("NEARLINE", 30), ("ARCHIVE", 180), ("Delete", 730), ("Delete", 90), aborted],
-        "telemetry": [("NEARLINE", 90), ("COLDLINE", 365), aborted],
+        "telemetry": [("NEARLINE", 90), ("COLDLINE", 365), ("Delete", 7), aborted],
     }
     updates = [one for one in called(noted, "storage", "buckets", "update") if "--lifecycle-file" in one.flags]
     assert {one.words[3] for one in updates} == {f"gs://{PROJECT}-{bucket}" for bucket in ages}

@@ -118,7 +118,7 @@ def table(watchers: frozenset[str]) -> dict[str, May]:
         "economy/current": nobodys,
         "telemetryRequests/9845": nobodys,
         "circuitFeeds/started": nobodys,
-        "privacyRequests/c9f0f895fb98ab91": nobodys,
+        "privacyRequests/c9f0f895fb98ab9159f51fd0297e236d": nobodys,
         "contributions/2025-21": nobodys,
         "backfills/2025": nobodys,
         # Nobody's, until the design and the rules name them:

@@ -29,6 +29,7 @@ from pitwall.api import (
     laps,
     limits,
     live,
+    privacy,
     private,
     request_log,
     seasons,
@@ -57,7 +58,7 @@ from pitwall.settings import Settings
 TIMING = (sessions, laps, drivers, live, car_telemetry, series, stints, analytics)
 HISTORY = (seasons, races, telemetry, standings, careers, constructors, circuits)
 KARTS = (tracks, timing, formats, kart_statistics, data)
-RESOURCES = (*TIMING, *HISTORY, *KARTS, jobs, users, keys, status, docs_pages)
+RESOURCES = (*TIMING, *HISTORY, *KARTS, jobs, users, keys, privacy, status, docs_pages)
 TIMEOUT_S = 4.0
 """Seconds one read of Firestore may take."""
 
@@ -98,6 +99,7 @@ def create_app(settings: Settings, clock: live.Clock = live.wall_clock, seconds:
     telemetry.register(app, settings, seconds)
     data.register(app, settings)
     kart_statistics.register(app, seconds)
+    privacy.register(app, settings)
     _follow_requests(app, settings)
     limited = limits.enforce(app, settings)
     access.enforce(app, settings, seconds)

@@ -45,6 +45,7 @@ from pitwall.documents.live import (
     TowerDocument,
     TyresDocument,
 )
+from pitwall.documents.privacy import PrivacyRequestDocument
 from pitwall.documents.schedule import EventDocument, ScheduleDocument
 from pitwall.documents.session import (
     GapDocument,
@@ -65,7 +66,7 @@ CONSTRUCTORS = "constructors"
 SCHEDULES = "schedule"
 JOBS = "jobs"
 API_KEYS = "apiKeys"
-OF_NO_FEED = ("users/", "apiKeys/", "economy/", "telemetryRequests/", "circuitFeeds/")
+OF_NO_FEED = ("users/", "apiKeys/", "economy/", "telemetryRequests/", "circuitFeeds/", "privacyRequests/")
 """Begins of the paths that no message writes: who could publish one could make a key, or have the rules opened."""
 TOWER_SLOTS = 25
 """Slots of `towers/`: the tower as it was, one every 5 s of feed time, the last two minutes."""
@@ -132,6 +133,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("apiKey", "apiKeys/{sha256}", ApiKeyDocument),
     Kind("economy", "economy/current", EconomyDocument),
     Kind("telemetryRequest", "telemetryRequests/{session}", TelemetryRequestDocument),
+    Kind("privacyRequest", "privacyRequests/{id}", PrivacyRequestDocument),
 )
 
 _BY_SHAPE: dict[tuple[str | None, ...], Kind] = {
@@ -354,6 +356,11 @@ def api_key(sha256: str) -> str:
 
 def economy() -> str:
     return "economy/current"
+
+
+def privacy_request(id_: str) -> str:
+    """Whose name is to be exported or erased."""
+    return f"privacyRequests/{id_}"
 
 
 def lease(feed: str) -> str:

@@ -151,6 +151,7 @@ _MAPS = {
     "lapsLed": "driver",
     "byDriver": "driver",
     "byConstructor": "constructor",
+    "counts": "kind",
 }
 """What the keys of a map are, where they are data and not names."""
 

@@ -23,6 +23,9 @@ Work = Callable[["Settings", "Database", Mapping[str, Any], Progress], dict[str,
 or killed, it goes on from what is stored. Raises BadRequest, Stopped, and OSError or Unavailable for what passes by
 itself: it is then called again."""
 
+EXPORT_PERSON, ERASE_PERSON = "export-person", "erase-person"
+"""The kinds of jobs that look for a private driver's name, to show it or to take it out."""
+
 ANALYSIS: Final = "analyze-format"
 """The kind of job that finds out what a kart track's feed says."""
 SHORTEST_S, DEFAULT_S, LONGEST_S = 10, 120, 420
@@ -33,6 +36,8 @@ CAPTURE: Final = r"^captures/[A-Za-z0-9._/-]{1,200}(?!\n)$"
 WORK: dict[str, str] = {
     ANALYSIS: "pitwall.history.format_analysis:work",
     "backfill": "pitwall.history.backfill:work",
+    EXPORT_PERSON: "pitwall.history.persons:export",
+    ERASE_PERSON: "pitwall.history.persons:erase",
     "telemetry": "pitwall.history.telemetry.processing:work",
 }
 """Where the work of each kind is: `module:function`."""
