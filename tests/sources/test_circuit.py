@@ -11,7 +11,6 @@ from websockets.sync.server import ServerConnection
 
 from pitwall.karting import vocabulary
 from pitwall.message import FEED_GAP, FeedStatus
-from pitwall.pipeline.database import Database
 from pitwall.pipeline.poller import SourceError, open_source
 from pitwall.sources.circuit import listen, open_circuit, source_of
 from pitwall.sources.trouble import Trouble
@@ -124,16 +123,8 @@ def test_the_circuit_comes_first_and_after_each_connect():
 
 def test_the_poller_reads_its_documents_from_the_database(firestore: firestore_api.Client, project: str):
     with websocket(lambda connection, _: (connection.send(board(3)), until_closed(connection))[1]) as url:
-        database = Database(project)
-        try:
-            database.commit(
-                [
-                    database.write("circuits/Genk", {"nom": "Genk", "wssUrl": url, "c1": "Clt"}),
-                    database.write("circuits/Genk/timing/analysis", DESCRIBED),
-                ]
-            )
-        finally:
-            database.close()
+        firestore.document("circuits/Genk").set({"nom": "Genk", "wssUrl": url, "c1": "Clt"})
+        firestore.document("circuits/Genk/timing/analysis").set(DESCRIBED)
         opened = open_source(quick(project=project, source="circuit:Genk"))
         with Reading(opened.source) as reading:  # type: ignore[arg-type]
             assert reading.topic(vocabulary.GRID).data["Lines"]["7"]["Laps"] == 3

@@ -145,33 +145,41 @@ def tcp(talk: Callable[[socket.socket, int], None]) -> Iterator[str]:
             thread.join()
 
 
-@contextmanager
-def frozen_at(port: int, freezes: threading.Event) -> Iterator[int]:
-    """A way to a server that passes everything on until it freezes: then nothing comes, and nothing breaks."""
+class Way:
+    """A way to a server that passes everything on until `freezes` is set: then nothing comes, and nothing breaks.
 
-    def pass_on(one: socket.socket, other: socket.socket) -> None:
-        try:
+    answered: the server has said something after the client spoke for a second time: its first ping.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.freezes, self.answered, self._over = threading.Event(), threading.Event(), threading.Event()
+        self._server = port
+        self._spoken = 0
+
+    @contextmanager
+    def open(self) -> Iterator[int]:
+        """The port of its beginning."""
+        with tcp(self._talk) as address:
+            try:
+                yield int(address.rpartition(":")[2])
+            finally:
+                self._over.set()
+
+    def _talk(self, client: socket.socket, _: int) -> None:
+        with socket.create_connection(("127.0.0.1", self._server)) as server:
+            threading.Thread(target=self._pass_on, args=(server, client, False), daemon=True).start()
+            self._pass_on(client, server, True)
+
+    def _pass_on(self, one: socket.socket, other: socket.socket, spoken: bool) -> None:
+        with suppress(OSError):
             while data := one.recv(65_536):
-                while freezes.is_set():
-                    if over.wait(0.02):
+                while self.freezes.is_set():
+                    if self._over.wait(0.02):
                         return
+                self._spoken += spoken
                 other.sendall(data)
-        except OSError:
-            pass
-
-    over = threading.Event()
-
-    def talk(client: socket.socket, _: int) -> None:
-        with socket.create_connection(("127.0.0.1", port)) as server:
-            back = threading.Thread(target=pass_on, args=(server, client), daemon=True)
-            back.start()
-            pass_on(client, server)
-
-    with tcp(talk) as address:
-        try:
-            yield int(address.rpartition(":")[2])
-        finally:
-            over.set()
+                if not spoken and self._spoken >= 2:
+                    self.answered.set()
 
 
 def unused_port() -> int:

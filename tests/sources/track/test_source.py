@@ -13,17 +13,18 @@ from websockets.sync.server import ServerConnection
 from pitwall.karting import vocabulary
 from pitwall.message import FEED_GAP, FeedStatus
 from pitwall.sources import LiveSource
-from pitwall.sources.apex.live import open_apex
+from pitwall.sources.apex.drift import Drift
+from pitwall.sources.apex.live import ApexReading, open_apex
 from pitwall.sources.rmonitor.live import open_rmonitor
 from pitwall.sources.track.arrivals import Arrivals
-from pitwall.sources.track.source import QUIET
-from tests.sources.signalr.reading import Reading
+from pitwall.sources.track.source import QUIET, TrackSource
+from tests.sources.signalr.reading import PATIENCE_S, Reading
 from tests.sources.track.servers import (
     APEX,
     LAP,
     RMONITOR,
     Answer,
-    frozen_at,
+    Way,
     http,
     quick,
     tcp,
@@ -60,41 +61,52 @@ def test_after_a_lost_connection_come_status_gap_and_the_board_as_it_is_then():
 
 
 def test_a_server_that_no_longer_answers_is_left_and_asked_again():
-    freezes = threading.Event()
-
     def talk(connection: ServerConnection, _: int) -> None:
         connection.send(APEX)
         until_closed(connection)
 
-    with websocket(talk) as url, frozen_at(int(url.rpartition(":")[2].strip("/")), freezes) as port:
-        settings = quick(silence_s=0.2)
-        with Reading(open_apex(f"ws://127.0.0.1:{port}/", settings)) as reading:
-            reading.topic(vocabulary.GRID)
-            reading.wait(lambda: threading.Event().wait(0.3) is False)  # long enough for a ping to be answered
-            freezes.set()
+    with websocket(talk) as url:
+        way = Way(int(url.strip("/").rpartition(":")[2]))
+        with way.open() as port, Reading(open_apex(f"ws://127.0.0.1:{port}/", quick(silence_s=0.2))) as reading:
+            assert way.answered.wait(PATIENCE_S)
+            way.freezes.set()
             assert "has not answered for 0.2 s" in reading.status("silent").detail
-            freezes.clear()
-            reading.status("live", 2)
+            way.freezes.clear()
+            reading.status("live", reading.status("silent").reconnects + 2)
+
+
+class Scripted:
+    """A connection that hears something after so many seconds each, on a clock of its own; then nothing any more."""
+
+    def __init__(self, heard: list[tuple[float, list[str]]]) -> None:
+        self._heard = heard
+        self.now = 0.0
+
+    def open(self) -> None:
+        """It is there."""
+
+    def receive(self, timeout_s: float) -> list[str]:
+        passed, texts = self._heard.pop(0) if self._heard else (timeout_s, [])
+        self.now += passed
+        return texts
+
+    def close(self) -> None:
+        """It stays."""
 
 
 def test_a_track_with_nothing_on_it_is_connected_to_anew_now_and_then_and_not_while_blank_lines_come():
-    blanks = threading.Event()
-
-    def talk(connection: ServerConnection, number: int) -> None:
-        connection.send(APEX)
-        for _ in range(4 if number == 0 else 0):
-            if blanks.wait(0.3):
-                return
-            connection.send("\n")
-        until_closed(connection)
-
-    settings = quick(kart_stale_s=0.8)
-    with websocket(talk) as url, Reading(open_apex(url, settings)) as reading:
-        silent = reading.status("silent")
-        assert silent.detail == "nothing has come for 0.8 s"
-        live = reading.status("live")
-        assert silent.at - live.at >= 1_900  # the blank lines counted
-        reading.status("live", 2)
+    channel = Scripted([(0, [APEX]), *[(60, ["\n"])] * 100, (60, []), (239, [])])
+    source = TrackSource(
+        "apex",
+        quick(kart_stale_s=300.0),
+        lambda _: channel,
+        lambda reject: ApexReading(reject, Drift()),
+        monotonic=lambda: channel.now,
+    )
+    with Reading(source) as reading:
+        assert reading.status("silent").detail == "nothing has come for 300 s"
+        assert channel.now >= 100 * 60 + 300
+    assert [status.state for status in reading.statuses][:3] == ["connecting", "live", "silent"]
 
 
 def test_a_feed_that_tells_the_time_each_second_is_silent_sooner():
