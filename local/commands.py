@@ -200,7 +200,14 @@ def up(options: argparse.Namespace) -> int:
                 source=options.source if feed is None else feed.source,
                 speed=options.speed,
                 archive=archive,
-                env={"PITWALL_CORS_ORIGINS": "*", **feed_id, **accounts, **({} if feed is None else feed.env)},
+                tracks=options.speed,
+                env={
+                    "PITWALL_CORS_ORIGINS": "*",
+                    "PITWALL_PRIVATE_HOSTS": "on",
+                    **feed_id,
+                    **accounts,
+                    **({} if feed is None else feed.env),
+                },
                 ports=ports,
             )
         )
@@ -227,7 +234,7 @@ def _feed_of(options: argparse.Namespace) -> dict[str, str]:
     if options.hub or kind == "recording":
         return {"PITWALL_FEED": open_recording(options.hub or path).feed}
     if kind in _TRACKS:
-        return {"PITWALL_FEED": os.environ.get("PITWALL_FEED", KART_FEED), "PITWALL_PRIVATE_HOSTS": "on"}
+        return {"PITWALL_FEED": os.environ.get("PITWALL_FEED", KART_FEED)}
     return {}
 
 

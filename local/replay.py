@@ -116,6 +116,7 @@ class Replay:
                 Stack(
                     source=f"recording:{self.path.resolve()}" if feed is None else feed.source,
                     speed=self.speed,
+                    history=self.stay is not None,
                     tick_s=None,
                     chaos=self.chaos,
                     logs=self.logs,

@@ -7,6 +7,8 @@ Several feeds share topics, writer, recorder and API; each has its own two polle
 
     with Stack(feeds=[FeedSpec("f1", "recording:/a"), FeedSpec("kart-demo", "recording:/b")]) as stack: ...
 
+Kart tracks that are on are read by `karts`, where `tracks` says so.
+
 `schedule` and `reconciler` read F1's calendar and archive, of the first feed, from `archive` alone (`local.archive`
 serves one); without it they say so and change nothing. `jobs` reads the same, and what `env` names of the other servers
 (`local.web` plays them). Nothing here ever asks the internet.
@@ -47,6 +49,9 @@ feed's id follows: `poller-a-kart-demo`."""
 
 HISTORY = {"schedule": 24 * 60, "reconciler": 15}
 """The functions that read F1's calendar and archive, and every how many ticks of a poller their jobs run."""
+
+KARTS = "karts"
+"""The function that reads the kart tracks that are on, and its process."""
 
 NOWHERE = "http://127.0.0.1:9"
 """Where the servers of the history are that nobody has named: no request gets there."""
@@ -89,7 +94,10 @@ class Stack:
 
     source, speed: what the poller plays, as in PITWALL_SOURCE and PITWALL_SPEED; without a source it polls nothing.
     feeds: several feeds instead of that one; `settings`, `scheduler` and the emulators' names are then the first one's.
-    archive: URL of what stands for F1's archive; empty for none.
+    archive: URL of what stands for F1's archive; empty for none. history: whether what reads it (`schedule`,
+        `reconciler`, `jobs`) is served at all.
+    tracks: speed at which the kart tracks that are on (`circuitFeeds/started`) are read, by the function `karts`; None
+        for nobody who reads them.
     project: project id in the emulators. tick_s: seconds between two ticks of a poller's scheduler job, a minute in the
         cloud; the other jobs' are as many times as long as there. None for no scheduler.
     chaos: seed of the chaos between Pub/Sub and the subscribers; None for none. rates: how much of it.
@@ -104,6 +112,8 @@ class Stack:
         speed: float = 1.0,
         feeds: Sequence[FeedSpec] = (),
         archive: str = "",
+        history: bool = True,
+        tracks: float | None = None,
         project: str = LOCAL_PROJECT,
         tick_s: float | None = 60.0,
         chaos: int | None = None,
@@ -122,7 +132,11 @@ class Stack:
         """Of the pollers, by feed; empty without a scheduler."""
         self.history: dict[str, Scheduler] = {}
         """Of `schedule` and `reconciler`, by function; empty without a scheduler."""
+        self.tracks: Scheduler | None = None
+        """Of `karts`; None without a scheduler, or where nobody reads tracks."""
         self._archive = archive
+        self._of_history = (*HISTORY, "jobs") if history else ()
+        self._tracks_speed = tracks
         self._env = dict(env or {})
         self._feeds: dict[str, tuple[Settings, tuple[str, ...]]] = {}
         """Settings of each feed, and the names of its two pollers."""
@@ -167,14 +181,17 @@ class Stack:
             topology.create(self.settings, endpoints)
             for bucket in (self.settings.raw_bucket, self.settings.telemetry_bucket):
                 self.storage().create_bucket(bucket)
-            for name in (*HISTORY, "jobs"):
+            for name in self._of_history:
                 self.functions[name].wait_until_ready()
             supervisor = Supervisor(self.functions)
             exit_.callback(supervisor.stop)
             if self._tick_s is not None:
                 for feed in self._feeds:
                     self.schedulers[feed] = exit_.enter_context(self.ticking(feed, self._tick_s))
-                for name, ticks in HISTORY.items():
+                if self._tracks_speed is not None:
+                    job = Scheduler({KARTS: self.functions[KARTS].url}, {}, self._tick_s)
+                    self.tracks = exit_.enter_context(job)
+                for name, ticks in HISTORY.items() if self._of_history else ():
                     job = Scheduler(
                         {name: self.functions[name].url}, {"feed": self.settings.feed}, ticks * self._tick_s
                     )
@@ -300,6 +317,11 @@ class Stack:
                 self.functions[name] = FunctionServer(
                     processes, name, "poller", {**own, "PITWALL_INSTANCE": name}, threads=1
                 )
+        if self._tracks_speed is not None:
+            own = {**self._env, **self._settings("", self._tracks_speed).to_env(), **self.emulators.env}
+            self.functions[KARTS] = FunctionServer(
+                processes, KARTS, KARTS, {**own, "PITWALL_INSTANCE": KARTS}, threads=1
+            )
         env = {**self._env, **self.settings.to_env(), **self.emulators.env}
         for name, port in (("writer", 0), ("recorder", 0), ("api", self._ports.api)):
             self.functions[name] = FunctionServer(processes, name, name, {**env, "PITWALL_INSTANCE": name}, port=port)
@@ -315,7 +337,7 @@ class Stack:
         others = ("PITWALL_JOLPICA_URL", "PITWALL_F1SCHEDULE_URL", "PITWALL_MULTIVIEWER_URL")
         nowhere = {name: NOWHERE for name in others if told[name] == usual[name]}
         env = {**self._env, **told, **nowhere, **self.emulators.env, **archive}
-        for name in (*HISTORY, "jobs"):
+        for name in self._of_history:
             self.functions[name] = FunctionServer(processes, name, name, {**env, "PITWALL_INSTANCE": name}, threads=1)
 
     def _warm_up(self) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from local import export
+from local.replay import Replay
 from pitwall.documents.encoding import to_fields
 from pitwall.documents.schema import validate
 from pitwall.pipeline.ticks import Reducer
@@ -77,3 +78,35 @@ def test_run_shows_a_track_from_the_socket_on_as_a_tower(kart_captures: Path):
     assert [line for line in shown if line.startswith("live feed     apex:http://127.0.0.1:")]
     assert [line for line in shown if line.startswith("LAP 20  1 13  2 ")]
     assert [line for line in shown if line.startswith("curl") and line.endswith("# answered 200")]
+
+
+@pytest.mark.parametrize(
+    ("name", "speed"), [("apex-los-santos-3h.jsonl.gz", 30.0), ("redmist_TestMissingLaps.txt.gz", 20.0)]
+)
+def test_track_whose_relay_fails_again_and_again_ends_with_the_board_of_its_capture(
+    kart_captures: Path, tmp_path: Path, name: str, speed: float
+):
+    path = kart_captures / name
+    Replay(path, speed, live=True, faults=4, export_to=tmp_path).run()
+    stored, replayed = export.read(tmp_path / export.FILE), alone(path)
+    laps, driven = lap_times(stored), lap_times(replayed)
+    assert {lap: time for lap, time in laps.items() if driven[lap] != time} == {}
+    assert len(driven) * 0.9 < len(laps) <= len(driven)
+    assert sum("/gaps/" in where for where in stored) > 3
+    assert tower(stored) == tower(replayed)
+
+
+def lap_times(documents: dict[str, dict[str, Any]]) -> dict[tuple[str, str], int | None]:
+    """By racing number and lap; of a recording with one session."""
+    laps = {where.rpartition("/")[2]: fields for where, fields in documents.items() if "/laps/" in where}
+    return {
+        (number, lap): of_kart.get("lapTimeMs")
+        for lap, fields in laps.items()
+        for number, of_kart in fields["drivers"].items()
+    }
+
+
+def tower(documents: dict[str, dict[str, Any]]) -> dict[str, tuple[Any, ...]]:
+    """Position, laps and last lap of each number."""
+    (lines,) = (fields["lines"] for where, fields in documents.items() if where.endswith("/live/timing"))
+    return {number: tuple(line.get(key) for key in ("p", "n", "l")) for number, line in lines.items()}

@@ -105,7 +105,7 @@ def play(
     feeds: Iterable[str], recordings: dict[str, Path], project: str, emulators: Emulators, *, ask_api: bool = False
 ) -> Played:
     specs = [FeedSpec(feed, f"recording:{recordings[feed]}", math.inf) for feed in feeds]
-    with Stack(feeds=specs, project=project, tick_s=TICK_S, emulators=emulators) as stack:
+    with Stack(feeds=specs, history=False, project=project, tick_s=TICK_S, emulators=emulators) as stack:
         played = left(stack)
         if ask_api:
             for series in ("f1", "f2", "indycar"):
@@ -142,7 +142,9 @@ def play_live(recordings: dict[str, Path], project: str, emulators: Emulators) -
             FeedSpec(feed, "f1", SPEED, {"PITWALL_F1_URL": hub.url, "PITWALL_QUIET_S": str(3 * SPEED)})
             for feed, hub in hubs.items()
         ]
-        stack = using.enter_context(Stack(feeds=specs, project=project, tick_s=TICK_S, emulators=emulators))
+        stack = using.enter_context(
+            Stack(feeds=specs, history=False, project=project, tick_s=TICK_S, emulators=emulators)
+        )
         for feed, hub in hubs.items():
             assert not hub.connections, "nothing is scheduled yet"
             database = Database(project)

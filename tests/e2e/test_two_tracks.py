@@ -1,7 +1,7 @@
 """Two kart tracks and a session of F1 at once in one stack: each is stored as if it had been alone.
 
-All three come over real sockets, in the same seconds: the tracks from hubs that play pieces of real captures. Beside
-them runs a recording of a third track with more than one session.
+All three come over real sockets, in the same seconds: the tracks from hubs that play pieces of real captures, read by
+the function `karts` as their circuits say. Beside them runs a recording of a third track with more than one session.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import chain, islice, takewhile
 from pathlib import Path
 from typing import Any
@@ -25,18 +25,21 @@ from local.functions import FunctionServer
 from local.hub import Fault, FaultPlan, Hub, Playing
 from local.karts import ApexHub, RMonitorHub
 from local.simulator import for_minutes, recording
-from local.stack import FeedSpec, Stack
+from local.stack import KARTS, FeedSpec, Stack
+from pitwall.documents import paths
 from pitwall.documents.encoding import to_fields
+from pitwall.documents.feeds import kart_feed
 from pitwall.pipeline.ticks import Reducer
 from pitwall.sources.recording import open_recording
 
 pytestmark = pytest.mark.e2e
 
-F1, ALPHA, BETA, GAMMA = "f1", "kart-alpha", "kart-beta", "kart-gamma"
+FEEDS = F1, ALPHA, BETA, GAMMA = "f1", "kart-alpha", "kart-beta", "kart-gamma"
 APEX, RMONITOR = "apex-los-santos-3h.jsonl.gz", "redmist_TestMissingLaps.txt.gz"
 SEVERAL = "apex-misanino-sprints.jsonl.gz"
 TICK_S = 0.25
 WAIT_S = 120
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LONG = timedelta(seconds=8)
 """Of the feed's time."""
 
@@ -86,14 +89,16 @@ def wait_for(condition: Callable[[], bool], what: str, wait_s: float = WAIT_S) -
 
 def published(stack: Stack) -> int:
     """Messages of Pub/Sub by the last word of each feed's last holder."""
-    return sum(held(stack, feed).get("published", 0) for feed in stack.feeds)
+    return sum(held(stack, feed).get("published", 0) for feed in FEEDS)
 
 
 def held(stack: Stack, feed: str) -> dict[str, Any]:
+    """What the feed's last holder said as it let go; empty before."""
     said: dict[str, Any] = {}
-    for poller in stack.pollers_of(feed):
-        for entry, _ in stack.log_lines(poller):
-            if entry.get("message") == "let go" and entry.get("epoch", 0) >= said.get("epoch", 0):
+    for process in stack.pollers_of(feed) if feed in stack.feeds else [KARTS]:
+        for entry, _ in stack.log_lines(process):
+            told = entry.get("message") == "let go" and entry.get("feed") == feed
+            if told and entry.get("epoch", 0) >= said.get("epoch", 0):
                 said = entry
     return said
 
@@ -107,12 +112,21 @@ def stored(stack: Stack) -> int:
     return len(ticks) + len({entry["object"] for entry, _ in stack.log_lines("recorder") if "object" in entry})
 
 
+def start(stack: Stack, tracks: dict[str, str]) -> None:
+    """Notes circuits with where their timing comes from, as their app does, and that they are on."""
+    client = stack.firestore()
+    for circuit, url in tracks.items():
+        client.document(f"circuits/{circuit}").set({"nom": circuit.title(), "wssUrl": url, "c1": "Clt"})
+    client.document(paths.started()).set({"at": NOW, "circuits": {circuit: kart_feed(circuit) for circuit in tracks}})
+    client.close()
+
+
 def settled(stack: Stack) -> bool:
     """Whether every live feed has told how it is long after its last message: what was pending has gone out by then."""
     told = [snapshot.to_dict() or {} for snapshot in stack.firestore().collection_group("live").stream()]
     feeds = [fields for fields in told if "lastMessageAt" in fields]
     feeds = [fields for fields in feeds if fields["source"] != "recording"]
-    return len(feeds) == len(stack.feeds) - 1 and all(fields["at"] - fields["lastMessageAt"] > LONG for fields in feeds)
+    return len(feeds) == len(FEEDS) - 1 and all(fields["at"] - fields["lastMessageAt"] > LONG for fields in feeds)
 
 
 def play(piece: Piece, captures: Path, folder: Path, emulators: Emulators) -> Played:
@@ -132,22 +146,33 @@ def play(piece: Piece, captures: Path, folder: Path, emulators: Emulators) -> Pl
     with ExitStack() as using:
         for hub in hubs.values():
             using.enter_context(hub)
-        f1 = {"PITWALL_F1_URL": hubs[F1].url, "PITWALL_SCHEDULE": "off"}
-        sources = {F1: ("f1", f1)} | {feed: (hub.source, hub.env) for feed, hub in hubs.items() if feed != F1}
-        specs = [FeedSpec(feed, source, piece.speed, env) for feed, (source, env) in sources.items()]
-        specs.append(FeedSpec(GAMMA, f"recording:{several}", math.inf))
-        project = f"test-{folder.name}"
-        stack = using.enter_context(Stack(feeds=specs, project=project, tick_s=TICK_S, emulators=emulators))
-        wait_for(lambda: all(len(hub.snapshots) >= 2 for hub in hubs.values()), "connecting")
+        specs = [
+            FeedSpec(F1, "f1", piece.speed, {"PITWALL_F1_URL": hubs[F1].url, "PITWALL_SCHEDULE": "off"}),
+            FeedSpec(GAMMA, f"recording:{several}", math.inf),
+        ]
+        stack = using.enter_context(
+            Stack(
+                feeds=specs,
+                history=False,
+                tracks=piece.speed,
+                project=f"test-{folder.name}",
+                tick_s=TICK_S,
+                env={"PITWALL_PRIVATE_HOSTS": "on"},
+                emulators=emulators,
+            )
+        )
+        start(stack, {"alpha": hubs[ALPHA].url, "beta": hubs[BETA].url})
+        wait_for(lambda: all(hub.snapshots for hub in hubs.values()), "connecting")
         for hub in hubs.values():
             hub.start()
         wait_for(lambda: all(hub.ended for hub in hubs.values()), "playing", WAIT_S + length_ms / 1000 / piece.speed)
         wait_for(lambda: settled(stack), "publishing")
         assert {feed: hub.missed() for feed, hub in hubs.items()} == {feed: [] for feed in hubs}
         wait_for(lambda: held(stack, GAMMA).get("outcome") == "ended", "the recording")
-        for scheduler in stack.schedulers.values():
+        assert stack.tracks is not None
+        for scheduler in (stack.tracks, *stack.schedulers.values()):
             scheduler.stop()
-        FunctionServer.end(stack.pollers.values())
+        FunctionServer.end([stack.functions[KARTS], *stack.pollers.values()])
         wait_for(lambda: stored(stack) >= published(stack), "storing")
         raw = folder / "raw"
         for blob in stack.storage().list_blobs(stack.settings.raw_bucket):
@@ -205,12 +230,13 @@ def played(
 
 
 def test_each_feed_has_its_session_and_nothing_else_is_stored(played: Played):
-    sessions = {feed: played.sessions(feed) for feed in (F1, ALPHA, BETA, GAMMA)}
+    sessions = {feed: played.sessions(feed) for feed in FEEDS}
     assert [len(keys) for keys in sessions.values()] == [1, 1, 1, 2]
     assert sessions[ALPHA][0].startswith("kart-alpha-")
     known = {key for keys in sessions.values() for key in keys}
     stray = {path for path in played.documents if path.split("/")[:2] not in [["sessions", key] for key in known]}
-    assert {path.split("/")[0] for path in stray} <= {"schedule"}
+    assert {"/".join(path.split("/")[:2]) for path in stray} - {"schedule/f1"} == {"circuits/alpha", "circuits/beta"}
+    assert played.documents["circuits/alpha"]["nom"] == "Alpha"
     assert played.dead_letters == 0
     assert {folder.name for folder in played.raw.iterdir()} == known
 
@@ -264,3 +290,13 @@ def tower(documents: dict[str, dict[str, Any]], session: str) -> tuple[dict[str,
     lines = documents[f"sessions/{session}/live/timing"]["lines"]
     last_laps = {(number, line["l"]) for number, line in lines.items() if "l" in line}
     return {number: line["p"] for number, line in lines.items()}, last_laps
+
+
+@pytest.mark.parametrize("circuit", ["alpha", "beta"])
+def test_a_tracks_app_is_told_its_board_and_its_connection_beside_it(played: Played, circuit: str):
+    told = played.documents[f"circuits/{circuit}/live/timing"]
+    (session,) = played.sessions(kart_feed(circuit))
+    places, _ = tower(played.documents, session)
+    assert (told["circuit_id"], told["session"], told["rows"].keys()) == (circuit, session, places.keys())
+    assert {number: int(row["mapped_data"]["C1"]) for number, row in told["rows"].items()} == places
+    assert [path for path in played.documents if path.startswith(f"circuits/{circuit}/log/")]

@@ -47,7 +47,7 @@ def test_plan_is_printed_a_line_a_fault():
     plan = FaultPlan([(61_500, Fault("refuse-502", 2)), (1_000, Fault("drop"))])
     assert str(plan).splitlines() == [
         "0:00:01.000  drop: every connection is dropped without a word",
-        "0:01:01.500  refuse-502: connections are dropped, negotiate answers 502 2 times",
+        "0:01:01.500  refuse-502: connections are dropped, who comes back is answered 502 2 times",
     ]
 
 
