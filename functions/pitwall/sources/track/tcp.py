@@ -25,11 +25,9 @@ class TcpChannel:
         """url: `tcp://host:port`. Raises ValueError for what is none."""
         self._where = place(url)
         self._settings = settings
-        self._reject = reject
+        self._lines = Lines(reject)
         self._sockets = Sockets(settings.connect_s)
         self._socket: socket.socket | None = None
-        self._begun = bytearray()
-        self._passing_over = False
 
     def open(self) -> None:
         where, settings = self._where, self._settings
@@ -51,9 +49,9 @@ class TcpChannel:
             raise Trouble(f"the connection to {self._where} broke") from None
         if not data:
             raise Trouble(f"{self._where} closed the connection")
-        whole = self._whole(data)
-        # Each line by itself: names are in the code page of whoever typed them.
-        return ["\n".join(text(line) for line in whole.split(b"\n"))] if whole is not None else []
+        lines = self._lines.feed(data)
+        # Each by itself: names are in the code page of whoever typed them.
+        return ["\n".join(text(line) for line in lines)] if lines else []
 
     def close(self) -> None:
         self._sockets.close()
@@ -62,25 +60,34 @@ class TcpChannel:
             with suppress(OSError):
                 opened.close()
 
-    def _whole(self, data: bytes) -> bytes | None:
-        """The lines that `data` completes, with line feeds between them; None if there are none."""
-        lines, feed, rest = data.rpartition(b"\n")
-        if not feed:
-            self._keep(rest)
-            return None
-        if self._passing_over:
-            _, _, lines = lines.partition(b"\n") if b"\n" in lines else (b"", b"", b"")
-            self._passing_over = False
-        else:
-            lines = bytes(self._begun) + lines
-        self._begun.clear()
-        self._keep(rest)
-        return lines
 
-    def _keep(self, rest: bytes) -> None:
-        if not self._passing_over:
-            self._begun += rest
-            if len(self._begun) > LONGEST_LINE:
-                self._reject("line-too-long")
-                self._begun.clear()
-                self._passing_over = True
+class Lines:
+    """Puts lines together that packets cut anywhere."""
+
+    def __init__(self, reject: Reject, longest: int = LONGEST_LINE) -> None:
+        """longest: bytes; a line that has more before its end comes is passed over."""
+        self._reject = reject
+        self._longest = longest
+        self._begun = bytearray()
+        self._passing_over = False
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The lines that `data` completes, without line feeds."""
+        first, *rest = data.split(b"\n")
+        self._keep(first)
+        if not rest:
+            return []
+        whole = [] if self._passing_over else [bytes(self._begun)]
+        self._begun.clear()
+        self._passing_over = False
+        self._keep(rest[-1])
+        return [*whole, *rest[:-1]]
+
+    def _keep(self, piece: bytes) -> None:
+        if self._passing_over:
+            return
+        self._begun += piece
+        if len(self._begun) > self._longest:
+            self._reject("line-too-long")
+            self._begun.clear()
+            self._passing_over = True
