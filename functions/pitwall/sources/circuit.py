@@ -52,7 +52,7 @@ def open_circuit(
     """
     force = _in_force(said, analysis)
     source = _source(circuit, force)
-    return CircuitSource(_open(source, force, analysis, settings), _told(id_, circuit, force))
+    return CircuitSource(_open(source, circuit, force, analysis, settings), _told(id_, circuit, force))
 
 
 def source_of(circuit: Fields, said: Fields | None, analysis: Fields | None) -> str:
@@ -114,7 +114,7 @@ def _race(url: str) -> str | None:
     return race[1] if race is not None else None
 
 
-def _open(source: str, force: InForce, analysis: Fields | None, settings: Settings) -> LiveSource:
+def _open(source: str, circuit: Fields, force: InForce, analysis: Fields | None, settings: Settings) -> LiveSource:
     kind, _, where = source.partition(":")
     if kind == "racemonitor":
         from pitwall.sources.rmonitor.live import open_racemonitor
@@ -130,7 +130,22 @@ def _open(source: str, force: InForce, analysis: Fields | None, settings: Settin
         return open_described(where, force.description, settings)
     from pitwall.sources.apex.live import open_apex
 
-    return open_apex(where, settings, human=force.said, found=force.found, declared=_declared(analysis))
+    return open_apex(
+        where,
+        settings,
+        page=_page(circuit.get("liveTimingUrl")),
+        human=force.said,
+        found=force.found,
+        declared=_declared(analysis),
+    )
+
+
+def _page(url: Any) -> str:
+    """A page, "" for what is none."""
+    try:
+        return url.strip() if isinstance(url, str) and place(url.strip()).scheme in ("http", "https") else ""
+    except ValueError:
+        return ""
 
 
 def _in_force(said: Fields | None, analysis: Fields | None) -> InForce:

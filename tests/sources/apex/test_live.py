@@ -81,6 +81,24 @@ def test_while_the_websocket_is_refused_it_is_polled_and_then_left_for_the_webso
             assert reading.gaps[0].data["To"] == board.at
 
 
+@pytest.mark.parametrize("page", [PAGE, "/no-live-page/"])
+def test_a_websocket_that_has_moved_is_asked_for_where_the_page_says(page: str):
+    def answer(path: str) -> Answer:
+        if path.startswith(QUESTIONS):
+            return Answer(f"0@1@{APEX}".encode())
+        return _config(unused_port(), server.url + "/functions/") if path == CONFIG else Answer(status=404)
+
+    moved = f"ws://127.0.0.1:{unused_port()}/"
+    with (
+        http(answer) as server,
+        Reading(open_apex(moved, quick(), page=server.url + page, after_s=0.0)) as reading,
+    ):
+        if page == PAGE:
+            reading.topic(vocabulary.GRID)
+        else:  # it is asked for where the WebSocket's own server would answer, and that is not there either
+            reading.wait(lambda: any("127.0.0.1:80 " in status.detail for status in reading.statuses))
+
+
 def test_polling_begins_anew_when_it_is_told_to_and_goes_on_after_what_is_no_board():
     answers = iter([f"0@1@{APEX}", "0@2@REFRESH_BROWSER", f"0@3@{APEX}", "<html>Too many</html>", f"0@4@{APEX}"])
     asked: list[str] = []

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
@@ -58,6 +59,7 @@ def open_apex(
     url: str,
     settings: Settings,
     *,
+    page: str = "",
     human: Mapping[str, str] | None = None,
     found: Mapping[str, str] | None = None,
     declared: Mapping[str, str | None] | None = None,
@@ -65,9 +67,10 @@ def open_apex(
 ) -> LiveSource:
     """A track's feed. Nothing is connected before `messages` is read. Raises ValueError for what is no URL.
 
-    url: of the WebSocket (`wss://...`), or of the live page (`https://live.apex-timing.com/<track>/`). human, found: as
-    in `columns`; declared: as in `Drift`. after_s: seconds for which the WebSocket is refused before it is asked for
-    instead.
+    url: of the WebSocket (`wss://...`), or of the live page (`https://live.apex-timing.com/<track>/`). page: that page
+    beside a WebSocket, which tells where to ask instead: a WebSocket that was written down may have moved. human,
+    found: as in `columns`; declared: as in `Drift`. after_s: seconds for which the WebSocket is refused before it is
+    asked for instead.
     """
     place(url)
     arrivals = Arrivals(settings.speed)
@@ -77,7 +80,9 @@ def open_apex(
         return ApexReading(reject, drift, human, found)
 
     def polled() -> LiveSource:
-        return TrackSource("apex-polling", settings, lambda _: ApexPolling(url, settings), begin, arrivals=arrivals)
+        return TrackSource(
+            "apex-polling", settings, lambda _: ApexPolling(url, settings, page), begin, arrivals=arrivals
+        )
 
     first = TrackSource(
         "apex", settings, lambda _: ApexWebSocket(url, settings), begin, arrivals=arrivals, unopened="refused"
@@ -171,8 +176,10 @@ class ApexPage:
 class ApexPolling:
     """The same frames, asked for."""
 
-    def __init__(self, url: str, settings: Settings) -> None:
+    def __init__(self, url: str, settings: Settings, page: str = "") -> None:
+        """page: as in `open_apex`."""
         self._url = url
+        self._page = page
         self._settings = settings
         self._web = Web(settings)
         self._places: Places | None = None
@@ -181,6 +188,10 @@ class ApexPolling:
         self._due = 0.0
 
     def open(self) -> None:
+        if self._page:
+            with suppress(NoLivePage):
+                self._places = find(self._page, self._web)
+                return
         self._places = of_websocket(self._url) or find(self._url, self._web)
 
     def receive(self, timeout_s: float) -> list[str]:
