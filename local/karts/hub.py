@@ -9,7 +9,7 @@ import secrets
 from abc import abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, TypeVar
 
 from aiohttp import WSMsgType, web
 
@@ -17,7 +17,7 @@ from local.hub.base import LOOPBACK, OUTBOX_BYTES, BaseHub
 from local.hub.channel import Channel
 from local.hub.connection import Connection
 from local.hub.faults import Where
-from local.hub.feed import Feed, StateT
+from local.hub.feed import Feed
 from local.hub.plan import Fault, FaultPlan
 from local.karts.boards import Board
 from local.karts.programme import BOARD, KartProgramme
@@ -31,8 +31,10 @@ SCANNERS: Final = (
 _WORDS: Final = {401: "Unauthorized", 403: "Forbidden", 429: "Too Many Requests", 502: "Bad Gateway"}
 _REQUEST: Final = 64 * 1024
 
+BoardT = TypeVar("BoardT", bound=Board)
 
-class KartHub(BaseHub[StateT]):
+
+class KartHub(BaseHub[BoardT]):
     """A hub that plays a capture of a kart track, up between `__enter__` and `__exit__`.
 
     path: the capture. speed: times real time, math.inf for as fast as a client reads. start_ms, end_ms: the part to
@@ -46,7 +48,7 @@ class KartHub(BaseHub[StateT]):
         path: str | os.PathLike[str],
         speed: float = 1.0,
         *,
-        state: StateT,
+        state: BoardT,
         door: Where,
         start_ms: int | None = None,
         end_ms: int | None = None,
@@ -92,7 +94,7 @@ class KartHub(BaseHub[StateT]):
     def _board(self) -> str:
         """The board as it is now, empty before anything is known."""
         feed = self._feed
-        if feed is None or not isinstance(feed.state, Board):
+        if feed is None:
             return ""
         now = feed.clock.offset
         return feed.state.whole(round(now) if math.isfinite(now) else feed.position)
@@ -100,7 +102,7 @@ class KartHub(BaseHub[StateT]):
     def _board_anew(self) -> str:
         return self._board()
 
-    def _connection(self, channel: Channel, feed: Feed[StateT]) -> Connection:
+    def _connection(self, channel: Channel, feed: Feed[BoardT]) -> Connection:
         """A connection that has been given the board and gets what comes from now on."""
         connection = Connection(
             channel,
