@@ -8,6 +8,7 @@ the routes that match are asked, and what the file has of others stays.
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import sys
@@ -18,6 +19,7 @@ from typing import Any
 
 import httpx
 import orjson
+from google.cloud import storage
 from msgspec import UNSET
 
 from local import auth_emulator, made_up_kart_race, made_up_season
@@ -35,6 +37,7 @@ from pitwall.documents.feeds import kart_feed
 from pitwall.documents.live import FeedDocument
 from pitwall.documents.schedule import EventDocument, ScheduledSession
 from pitwall.history.format_analysis import stored_form
+from pitwall.history.persons import export_object
 from pitwall.history.telemetry.objects import COMPACT_TYPE, Race, Store
 from pitwall.history.telemetry.processing import Opened, computed
 from pitwall.karting.detection.rows import Heard
@@ -55,6 +58,8 @@ _BODIES: dict[str, Any] = {
     "PATCH /api/users/{uid}/role": {"role": "viewer"},
     "POST /api/keys": {"name": "a bot"},
     "POST /api/jobs": {"kind": "backfill", "season": 2018, "round": 4},
+    "POST /api/privacy/export": {"name": "Ana Kart"},
+    "POST /api/privacy/erase": {"name": "Ana Kart"},
     "POST /api/f1/race-telemetry": {"year": 2026, "round": 12, "frame_skip": 4},
     "POST /api/circuits": {
         "nom": "Ardenmoor Karting",
@@ -103,6 +108,7 @@ _BOARD = (
 """What a made-up kart track's feed says."""
 _NOTICE = "new-field-c15"
 _HIDDEN = "x" * 43
+_EXPORT = "c9f0f895fb98ab9159f51fd0297e236d"
 
 
 def main(wanted: str = "") -> None:
@@ -122,6 +128,7 @@ def _write(stack: Stack, auth: str, wanted: str) -> None:
         drivers = api.get(f"/api/sessions/{current['sessionKey']}/drivers").raise_for_status().json()
         winner = drivers["items"][0]["racingNumber"]
         given = {"id": current["sessionKey"], "lap": 5, "driverId": winner, "year": calendar, "uid": uid}
+        given |= {"exportId": _store_export(stack)}
         given |= {"racingNumber": winner, "round": _store_telemetry(stack, calendar, current["round"])}
         season = _store_season(current["sessionKey"])
         past = {
@@ -262,6 +269,15 @@ def _store_telemetry(stack: Stack, year: int, round_: int) -> int:
     recorded = Opened(open_recording(simulated(1)), "Race", final=True)
     computed(Store.of(stack.settings), Race(year, round_), recorded, lambda *_: None)
     return round_
+
+
+def _store_export(stack: Stack) -> str:
+    """Stores what was found of somebody at a kart track; its id."""
+    says = {"racingNumber": "7", "fullName": "Ana Kart", "teamName": "Quick Ones", "laps": 41, "bestLapMs": 58_212}
+    found = {"stored": "sessions/kart-kart-park-20260701-1200-race/drivers/7", "at": "/", "says": says}
+    bucket = storage.Client(project=LOCAL_PROJECT).bucket(stack.settings.telemetry_bucket)
+    bucket.blob(export_object(_EXPORT)).upload_from_string(gzip.compress(orjson.dumps({"places": [found]})))
+    return _EXPORT
 
 
 def _store_calendar(stack: Stack) -> int:

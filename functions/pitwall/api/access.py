@@ -115,7 +115,7 @@ TABLE: dict[str, Access] = {
     "DELETE /api/keys/{id}": Access.ADMIN,
     "POST /api/privacy/export": Access.ADMIN,
     "POST /api/privacy/erase": Access.ADMIN,
-    "GET /api/privacy/exports/{id}": Access.ADMIN,
+    "GET /api/privacy/exports/{exportId}": Access.ADMIN,
     "GET /api/status": Access.PUBLIC,
     "GET /api/openapi.json": Access.PUBLIC,
     "GET /api/docs": Access.PUBLIC,

@@ -89,6 +89,10 @@ PATH: dict[str, Placeholder] = {
             parameters.matching(r"[A-Za-z0-9._-]{1,128}", "the id of a job"), "id of the job", "backfill-2024-17"
         ),
     ),
+    "export_id": Placeholder(
+        "exportId",
+        Parameter(parameters.matching(r"[0-9a-f]{32}", "the id of an export"), "id of the export, as its job's result"),
+    ),
     "key_id": Placeholder(
         "id", Parameter(parameters.matching(r"[0-9a-f]{64}", "the id of an API key"), "id of the API key")
     ),

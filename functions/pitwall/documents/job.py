@@ -45,7 +45,8 @@ class JobDocument(Document, kw_only=True):
         str,
         Meta(
             description="archive: a session corrected from its archive (id `archive-{session}`); backfill: history "
-            "fetched and stored; telemetry: that of a race put on one time grid"
+            "fetched and stored; telemetry: that of a race put on one time grid; analyze-format: what a kart track's "
+            "feed says; export-person, erase-person: a name shown or taken out, which the job does not have"
         ),
     ]
     state: Annotated[
