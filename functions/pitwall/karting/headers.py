@@ -56,10 +56,12 @@ SYNONYMS: Final[Mapping[str, str]] = {
 
 def named(key: str) -> str:
     """The role of a header, or of the name of a field in a program's output: `Dernier T.`, `lastLapTime`,
-    `last_lap_ms`, `car.number`; "" if it is not known."""
+    `last_lap_ms`, `car.number`; "" if it is not known, and for a single letter, which programs call anything."""
+    last = key.rpartition(".")[2]
+    if len(last) == 1 and last.isalpha():
+        return ""
     if (role := SYNONYMS.get(folded(key))) is not None:
         return role
-    last = key.rpartition(".")[2]
     words = folded(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", last))
     for text in (words, re.sub(r" (ms|msec|millis|milliseconds|s|sec|seconds)$", "", words)):
         if (role := SYNONYMS.get(text)) is not None:

@@ -25,7 +25,10 @@ LAP_WITHIN_MS: Final = 1_000
 """Crossing to crossing equals the lap within 0.24 s in 95 of 100 (Apex Timing, 2026), and frames are late."""
 _Z: Final = 1.28
 """Standard deviations for nine in ten."""
+_Z_OF_AGAINST: Final = 2.33
+"""For 99 of a hundred."""
 _FEWEST_STEPS: Final = 6
+_FEWEST_LARGE: Final = 3
 _ENOUGH: Final = 8
 _FEW: Final = 0.85
 _OTHERS_TOO: Final = 0.7
@@ -138,7 +141,7 @@ def last_lap(sample: Sample, field: str, unit: Unit, within: int = LAP_WITHIN_MS
                 agree += 1
                 fits.append(_Timed(time, took))
         seen += bool(fits) or (len(timed) > 1 and bool(timed[-2]))
-    most = _as_the_intervals(timed)
+    most = _as_the_intervals(timed, within)
     if changes >= _ENOUGH and rises < _ONLY_FALLS * changes:
         most = min(most, _UNSURE)
     return Evidence(agree, of, seen, "is the time since the crossing before", most=most)
@@ -163,17 +166,19 @@ def _own_intervals(told: list[Told], unit: Unit) -> Iterator[tuple[int | None, i
             yield time if time >= SHORTEST_LAP_MS else None, second.at - first.at
 
 
-def _as_the_intervals(timed: list[list[_Timed]]) -> float:
+def _as_the_intervals(timed: list[list[_Timed]], within: int) -> float:
     """How sure it can be that times are those of the very intervals: by how much these change with them.
 
     The slope is one whatever else the intervals are off by; it is half below none for the lap before, and above two for
-    an average.
+    an average. Neither fits two intervals in a row that differ by more than twice of what each may be off.
     """
     steps = [
         (second.time - first.time, second.took - first.took)
         for of_row in timed
         for first, second in pairwise(of_row[:_MOST_PASSES])
     ]
+    if sum(abs(time) > 2 * within for time, _ in steps) >= _FEWEST_LARGE:
+        return 0.98
     # A slow lap makes two large steps of an average, which hide how flat it is besides.
     small = sorted(steps, key=lambda step: abs(step[0]))[: max(len(steps) * 4 // 5, _FEWEST_STEPS)]
     return min(_steepness(steps), _steepness(small))
@@ -189,7 +194,7 @@ def _steepness(steps: list[tuple[int, int]]) -> float:
     error = sqrt(rest / spread)
     if abs(slope - 1) + _Z * error <= _STEEP:
         return 0.98
-    return _UNSURE if abs(slope - 1) - _Z * error > _STEEP else _PROPOSED
+    return _UNSURE if abs(slope - 1) - _Z_OF_AGAINST * error > _STEEP else _PROPOSED
 
 
 def passes(sample: Sample, field: str | None, unit: Unit) -> dict[str, list[Pass]]:

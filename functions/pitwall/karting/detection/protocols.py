@@ -105,9 +105,12 @@ def _json(texts: Sequence[str]) -> Candidate | None:
 def _path(values: Sequence[Any]) -> tuple[tuple[str, ...], list[str]]:
     """Where the rows are that say most, and the names of their fields."""
     paths: dict[tuple[str, ...], None] = {}
+    maps: _Maps = {}
     values = values[:: max(len(values) // _MOST_VALUES, 1)][:_MOST_VALUES]
     for value in values:
         _walk(value, (), paths)
+        _walk_maps(value, (), maps)
+    paths.update(dict.fromkeys((*path, EVERY) for path, keys in maps.items() if _is_map(keys)))
     best: tuple[int, tuple[str, ...], list[str]] = (0, (), [])
     for path in paths:
         told = [row for value in values for row in splitting.json_rows(value, path)]
@@ -139,6 +142,31 @@ def _walk(value: Any, path: tuple[str, ...], paths: dict[tuple[str, ...], None])
     for name, of in value.items():
         if 0 < len(name) <= 120 and name != EVERY:
             _walk(of, (*path, name), paths)
+
+
+_Maps = dict[tuple[str, ...], dict[str, set[str]]]
+"""By path of an object of objects: its names by the keys of what is in it."""
+
+
+def _walk_maps(value: Any, path: tuple[str, ...], maps: _Maps) -> None:
+    """What changed of rows may be one row at a time: they are a map if many names have the same few keys."""
+    if not isinstance(value, dict) or len(path) > 5:
+        return
+    inner = {name: of for name, of in value.items() if isinstance(of, dict) and 0 < len(name) <= 120 and name != EVERY}
+    if inner and len(inner) == len(value) and (path in maps or len(maps) < _MOST_PATHS):
+        keys = maps.setdefault(path, {})
+        for name, of in inner.items():
+            for key in of:
+                if key in keys or len(keys) < splitting.MOST_FIELDS:
+                    keys.setdefault(key, set()).add(name)
+    for name, of in list(inner.items())[:_MOST_PATHS]:
+        _walk_maps(of, (*path, name), maps)
+
+
+def _is_map(keys: dict[str, set[str]]) -> bool:
+    names = len(set().union(*keys.values()))
+    shared = sum(len(of) * 2 >= names for of in keys.values())
+    return names > 2 and shared >= 2 and shared * 2 >= len(keys)
 
 
 def _signalr(texts: Sequence[str]) -> Candidate | None:
