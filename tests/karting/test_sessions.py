@@ -58,6 +58,8 @@ def test_a_title_that_is_corrected_is_no_other_session():
         ("kart-los-santos", "Qualifiche 1° gruppo / Él", "kart-los-santos-20300101-1213-Qualifiche-1-gruppo-El"),
         ("f1", "", "kart-f1-20300101-1213"),
         ("kart-a/b", "日本", "kart-a-b-20300101-1213"),
+        ("kart-a--b", "", "kart-a--b-20300101-1213"),
+        (f"kart-{'a' * 50}", "", f"kart-{'a' * 50}-20300101-1213"),
     ],
 )
 def test_keys_are_ids_whatever_the_title(feed: str, title: str, key: str):

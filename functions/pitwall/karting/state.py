@@ -54,6 +54,7 @@ _FIELDS: Final[Mapping[str, type]] = {
     name: str if "str" in str(kind) or "Mark" in str(kind) or "Status" in str(kind) else int
     for name, kind in vocabulary.Line.__annotations__.items()
 }
+_FEED: Final = re.compile(r"kart-[a-z0-9-]{1,58}")
 _IDENTITY: Final = ("Title", "Name", "Type", "Run")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -870,6 +871,9 @@ def session_key(feed: str, session: Mapping[str, Any], at: int) -> str:
 
 
 def _prefix(feed: str) -> str:
+    """What the keys of a feed's sessions begin with: the feed's id, so that no two tracks share a session."""
+    if _FEED.fullmatch(feed):
+        return feed
     slug = _slug(feed, 48) or "unnamed"
     return slug if slug.startswith("kart-") else f"kart-{slug}"
 
