@@ -34,6 +34,7 @@ BUILT = {
     paths.api_key("0" * 64): "apiKey",
     paths.economy(): "economy",
     paths.telemetry_requests("9845"): "telemetryRequest",
+    paths.privacy_request("0" * 32): "privacyRequest",
     paths.result("9845", "44"): "result",
     paths.season(2025): "season",
     paths.standings(2025, "drivers"): "standings",

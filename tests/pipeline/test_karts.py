@@ -104,6 +104,25 @@ def settings(project: str, topics: dict[str, str], database: Database) -> Settin
     )
 
 
+Begin = Callable[..., Invocation]
+
+
+@pytest.fixture
+def begin(settings: Settings) -> Iterator[Begin]:
+    """Starts an invocation, with other settings and life if wanted; it ends with the test at the latest."""
+    started: list[Invocation] = []
+
+    def invoke(life_s: float = LIFE_S, **others: Any) -> Invocation:
+        started.append(Invocation(replace(settings, **others), life_s))
+        return started[-1]
+
+    yield invoke
+    for one in started:
+        one.tracks.stop()
+    for one in started:
+        one.join(30)
+
+
 @pytest.fixture
 def start(database: Database) -> Callable[..., None]:
     """Has these tracks on, and no others."""
@@ -116,34 +135,35 @@ def start(database: Database) -> Callable[..., None]:
 
 
 def test_where_no_track_is_on_a_tick_costs_one_read(settings: Settings, start: Callable[..., None]) -> None:
-    for begin in (lambda: None, start):
-        begin()
+    for before in (lambda: None, start):
+        before()
         database = Database(settings.project)
         summary = Tracks(settings, database, until=time.monotonic() + LIFE_S, open_source=open_track).run()
         assert (summary, database.operations()["firestoreReads"]) == (Summary("none-started", {}), 1)
 
 
 def test_tracks_are_held_by_one_invocation_while_another_stands_by_for_all_of_them(
-    settings: Settings, start: Callable[..., None], firestore: firestore_api.Client, taken: Taken
+    begin: Begin, start: Callable[..., None], firestore: firestore_api.Client, taken: Taken
 ) -> None:
     start("genk", "misanino", "wrong", f1="f1")
-    first = Invocation(settings)
+    first = begin()
     until(lambda: first.holds == {"genk", "misanino"}, "one track that cannot be read keeps no other from being")
-    second = Invocation(replace(settings, instance="there"))
+    second = begin(instance="there")
     until(lambda: second.ready == {"genk", "misanino"}, "standing by for both")
 
     start("aaa", "genk", "misanino")
     until(lambda: first.holds == {"aaa", "genk", "misanino"}, "a track that is started is held by who holds the others")
     until(lambda: second.ready == {"aaa", "genk", "misanino"}, "and the other stands by")
-    third = Invocation(replace(settings, instance="older"), life_s=3.0)
+    third = begin(3.0, instance="older")
     third.join(30)
     assert third.summary is not None
     assert third.summary.outcome == "stood-by"
 
     start("aaa", "misanino")
     until(lambda: first.holds == {"aaa", "misanino"} and len(second.tracks.collectors) == 2, "stopped by both")
-    lease = firestore.document("leases/kart-genk").get().to_dict() or {}
-    assert "holder" not in lease
+    lease = firestore.document("leases/kart-genk")
+    until(lambda: "holder" not in (lease.get().to_dict() or {}), "let go")
+    assert (lease.get().to_dict() or {})["epoch"] == 1
     ended = [
         document
         for message in taken("timing")
@@ -171,10 +191,10 @@ def test_tracks_are_held_by_one_invocation_while_another_stands_by_for_all_of_th
 
 
 def test_no_more_tracks_are_polled_than_may_be(
-    settings: Settings, start: Callable[..., None], capsys: pytest.CaptureFixture[str]
+    begin: Begin, start: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     start("genk", "misanino")
-    running = Invocation(replace(settings, kart_tracks=1))
+    running = begin(kart_tracks=1)
     until(lambda: running.holds == {"genk"}, "the first of them")
     health = health_app([running.tracks]).test_client().get("/healthz")
     assert health.json is not None
@@ -185,10 +205,10 @@ def test_no_more_tracks_are_polled_than_may_be(
 
 
 def test_what_nobody_can_read_of_the_tracks_changes_nothing(
-    settings: Settings, start: Callable[..., None], firestore: firestore_api.Client, capsys: pytest.CaptureFixture[str]
+    begin: Begin, start: Callable[..., None], firestore: firestore_api.Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
     start("genk")
-    running = Invocation(settings)
+    running = begin()
     until(lambda: running.holds == {"genk"}, "held")
     firestore.document(paths.started()).set({"circuits": 7})
     said = ""
