@@ -278,7 +278,9 @@ def laps(sample: Sample, field: str, known: Passes) -> Evidence:
             if count is None or last is None:
                 continue
             of += 1
-            here = bool(_near(known.get(row, []), second.at)) and _between(known.get(row, []), first, second) <= 1
+            of_row = known.get(row, [])
+            # The crossing that begins the first lap is none that is counted.
+            here = bool(_near(of_row, second.at)) and (not first.text or _between(of_row, first, second) <= 1)
             if not crossed and usual:
                 index = bisect_left(instants, second.at)
                 here = index > 0 and abs(instants[index] - instants[index - 1] - usual) <= usual * 0.3
