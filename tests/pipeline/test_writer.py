@@ -143,6 +143,8 @@ def test_a_message_that_can_never_be_read_is_put_away_as_it_came_with_the_reason
         ("sessions/7001/live/nothing", tower(), "unknown-path"),
         ("sessions/../live/timing", tower(), "unknown-path"),
         ("users/u1", {"at": "2026-01-01T00:00:00Z", "createdAt": "2026-01-01T00:00:00Z"}, "unknown-path"),
+        ("circuits/nowhere", {"at": "2026-01-01T00:00:00Z", "nom": "x"}, "unknown-path"),
+        ("circuits/nowhere/timing/format", {"at": "2026-01-01T00:00:00Z", "columns": {}}, "unknown-path"),
         (
             "telemetryRequests/7001",
             {"at": "2026-01-01T00:00:00Z", "cars": {}, "expiresAt": "2026-01-01T00:00:00Z"},
