@@ -43,6 +43,8 @@ def rows(text: str, layout: Layout) -> list[Row]:
     """The rows of a frame, in order; at most `MOST_ROWS`, with at most `MOST_FIELDS` fields."""
     if len(text) > LONGEST_FRAME:
         return []
+    # Halves of letters, which a capture may hold and nothing can be stored with.
+    text = text.encode("utf-8", "replace").decode()
     if layout.kind == "json":
         told = [row for value in documents(text) for row in json_rows(value, layout.path)]
     elif layout.kind == "html-table":

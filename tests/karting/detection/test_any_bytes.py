@@ -72,3 +72,10 @@ def test_there_is_an_end_to_rows_and_texts():
     for part in range(3):
         reading.frame("\n".join(f"{part}{index};{'x' * 500};" for index in range(500)), 0)
     assert counted == {"too-many-rows": 500}
+
+
+def test_a_name_of_a_field_that_cannot_be_stored_is_told_without_what_cannot():
+    told = [Heard(frame.at, frame.text.replace("q=", "q\udced=")) for frame in feeds.pairs(laps=6)]
+    description = analyse(told).description
+    assert description is not None
+    assert encode(description)
