@@ -10,18 +10,17 @@ import logging
 import re
 import socket
 import ssl
-import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Final, cast
 from urllib.parse import quote, urlsplit
 
 import httpx
 import orjson
 from websockets.client import ClientProtocol
-from websockets.exceptions import ConnectionClosed, ConnectionClosedError, WebSocketException
+from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 from websockets.sync.client import ClientConnection, connect
 
 from pitwall.sources.literals import loads
@@ -29,6 +28,7 @@ from pitwall.sources.record import Reject
 from pitwall.sources.signalr.login import Token
 from pitwall.sources.signalr.records import LONGEST, SEPARATOR, Records, RecordTooLong
 from pitwall.sources.signalr.trouble import LoginRefused, closed, refused_status, timed_out, unreachable
+from pitwall.sources.sockets import Sockets
 from pitwall.sources.trouble import Trouble
 
 INVOCATION: Final = 1
@@ -76,9 +76,7 @@ class Connection:
         self._waiting: deque[bytes] = deque()
         self._ending: Trouble | None = None
         self._secrets: list[str] = [token.value] if token is not None else []
-        self._lock = threading.Lock()
-        self._closed = False
-        self._sockets: list[socket.socket] = []
+        self._sockets = Sockets(limit_s)
         self._opened: ClientConnection | None = None
 
     # -- opening ---------------------------------------------------------------------------
@@ -169,9 +167,7 @@ class Connection:
 
         A name lookup, TCP connection or TLS handshake under way is not waited for here; it ends by itself.
         """
-        with self._lock:
-            self._closed = True
-        self._break_off()
+        self._sockets.close()
         if self._opened is not None:
             self._opened.close_socket()
             # It owns the selector, and would be found open by whoever counts.
@@ -179,37 +175,12 @@ class Connection:
 
     # -- steps of opening ------------------------------------------------------------------
 
-    @contextmanager
-    def _step(self, name: str) -> Iterator[None]:
+    def _step(self, name: str) -> AbstractContextManager[None]:
         """A step that ends within the limit, also if the server sends a byte now and then, and fails with a Trouble."""
-        if self._closed:
-            raise Trouble("closed")
-        overdue = threading.Event()
-
-        def break_off() -> None:
-            overdue.set()
-            self._break_off()
-
-        timer = threading.Timer(self._limit_s, break_off)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        except Trouble as trouble:
-            raise (timed_out(name, self._limit_s) if overdue.is_set() else trouble) from None
-        except (
-            httpx.HTTPError,
-            httpx.InvalidURL,
-            httpx.StreamError,
-            WebSocketException,
-            OSError,
-            UnicodeError,
-        ) as error:
-            if overdue.is_set():
-                raise timed_out(name, self._limit_s) from error
-            raise unreachable(error, self._host, name, self._limit_s, with_token=self._token is not None) from error
-        finally:
-            timer.cancel()
+        return self._sockets.limited(
+            lambda: timed_out(name, self._limit_s),
+            lambda error: unreachable(error, self._host, name, self._limit_s, with_token=self._token is not None),
+        )
 
     def _negotiate(self, context: ssl.SSLContext) -> tuple[str, dict[str, str]]:
         """The connection's id, as good as a password for it, and the Cookie header that leads to its server."""
@@ -234,7 +205,7 @@ class Connection:
                 f"{self._http}/negotiate",
                 params={"negotiateVersion": "1"} if method == "POST" else None,
                 headers=headers,
-                extensions={"trace": self._traced},
+                extensions={"trace": self._sockets.traced},
             ) as answer,
         ):
             for piece in answer.iter_raw():
@@ -297,34 +268,12 @@ class Connection:
 
     # -- the sockets -----------------------------------------------------------------------
 
-    def _traced(self, event: str, info: dict[str, Any]) -> None:
-        """httpx tells here which sockets it has opened."""
-        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
-            opened = info["return_value"].get_extra_info("socket")
-            if isinstance(opened, socket.socket):
-                self._hold(opened)
-
     def _made(self, opened: socket.socket, protocol: ClientProtocol, **options: Any) -> ClientConnection:
         """websockets asks here for its connection, before it shakes hands over it."""
         websocket = ClientConnection(opened, protocol, **options)
         self._opened = websocket
-        self._hold(opened)
+        self._sockets.hold(opened)
         return websocket
-
-    def _hold(self, opened: socket.socket) -> None:
-        with self._lock:
-            self._sockets.append(opened)
-            late = self._closed
-        if late:
-            self._break_off()
-
-    def _break_off(self) -> None:
-        """Ends whatever reads from or writes to our sockets, in whichever thread; those who opened them close them."""
-        with self._lock:
-            for opened in self._sockets:
-                # Not an SSL socket's own: that changes what the other thread is just using.
-                with suppress(OSError):
-                    socket.socket.shutdown(opened, socket.SHUT_RDWR)
 
     def _send(self, frame: Frame) -> None:
         try:

@@ -1,90 +1,24 @@
-"""The sockets of a connection, so that whatever waits for one can be made to end."""
+"""What can be wrong with a connection to a track's server, in plain words, and its sockets."""
 
 from __future__ import annotations
 
-import socket
 import ssl
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
+from contextlib import AbstractContextManager
 
 import httpx
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, PayloadTooBig, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, PayloadTooBig
 
+from pitwall.sources.sockets import Sockets
 from pitwall.sources.track.channel import Place
 from pitwall.sources.trouble import Trouble, causes, retry_after_s
 
 
-class Sockets:
-    """They are opened and closed by others; `step` limits what is done with them."""
+class TrackSockets(Sockets):
+    """Those of a connection to a track's server: `step` says in plain words what failed, and where."""
 
-    def __init__(self, limit_s: float) -> None:
-        """limit_s: seconds each step may take."""
-        self._limit_s = limit_s
-        self._lock = threading.Lock()
-        self._held: list[socket.socket] = []
-        self.closed = False
-
-    def hold(self, opened: socket.socket) -> None:
-        """A socket that was opened."""
-        with self._lock:
-            self._held = [held for held in self._held if held.fileno() >= 0]
-            self._held.append(opened)
-        if self.closed:
-            self.break_off()
-
-    def traced(self, event: str, info: dict[str, Any]) -> None:
-        """For httpx, which tells here which sockets it has opened."""
-        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
-            opened = info["return_value"].get_extra_info("socket")
-            if isinstance(opened, socket.socket):
-                self.hold(opened)
-
-    def break_off(self) -> None:
-        """Ends whatever reads from or writes to the sockets, in whichever thread."""
-        with self._lock:
-            for held in self._held:
-                # Not an SSL socket's own: that changes what the other thread is just using.
-                with suppress(OSError):
-                    socket.socket.shutdown(held, socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        """From now on nothing more is waited for."""
-        self.closed = True
-        self.break_off()
-
-    @contextmanager
-    def step(self, where: Place, name: str) -> Iterator[None]:
-        """A step that ends within the limit, also if a byte comes now and then, and fails with a Trouble."""
-        if self.closed:
-            raise Trouble("closed")
-        overdue = threading.Event()
-
-        def too_long() -> None:
-            overdue.set()
-            self.break_off()
-
-        timer = threading.Timer(self._limit_s, too_long)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-            if overdue.is_set():  # what was broken off can look like a whole answer
-                raise self._late(where, name)
-        except Trouble as trouble:
-            raise (self._late(where, name) if overdue.is_set() else trouble) from None
-        except (
-            httpx.HTTPError,
-            httpx.InvalidURL,
-            httpx.StreamError,
-            WebSocketException,
-            OSError,
-            UnicodeError,
-        ) as error:
-            raise (self._late(where, name) if overdue.is_set() else self._failed(error, where, name)) from None
-        finally:
-            timer.cancel()
+    def step(self, where: Place, name: str) -> AbstractContextManager[None]:
+        """A step that ends within the limit and fails with a Trouble. name: what is being done, `asking`."""
+        return self.limited(lambda: self._late(where, name), lambda error: self._failed(error, where, name))
 
     def _late(self, where: Place, name: str) -> Trouble:
         return Trouble(f"{where} did not answer within {self._limit_s:g} s ({name})")

@@ -10,7 +10,7 @@ from pitwall.settings import Settings
 from pitwall.sources import reach
 from pitwall.sources.record import Reject
 from pitwall.sources.track.channel import LOOK_S, place, text
-from pitwall.sources.track.sockets import Sockets
+from pitwall.sources.track.sockets import TrackSockets
 from pitwall.sources.trouble import Trouble
 
 LONGEST_LINE: Final = 400_000
@@ -26,7 +26,7 @@ class TcpChannel:
         self._where = place(url)
         self._settings = settings
         self._lines = Lines(reject)
-        self._sockets = Sockets(settings.connect_s)
+        self._sockets = TrackSockets(settings.connect_s)
         self._socket: socket.socket | None = None
 
     def open(self) -> None:

@@ -13,7 +13,7 @@ import httpx
 from pitwall.settings import Settings
 from pitwall.sources import reach
 from pitwall.sources.track.channel import LONGEST, Place, place, text
-from pitwall.sources.track.sockets import Sockets, refused
+from pitwall.sources.track.sockets import TrackSockets, refused
 from pitwall.sources.trouble import Trouble
 
 MOST_REDIRECTS: Final = 3
@@ -30,7 +30,7 @@ class Web:
     def __init__(self, settings: Settings) -> None:
         self._private = settings.private_hosts
         self._limit_s = settings.connect_s
-        self._sockets = Sockets(settings.connect_s)
+        self._sockets = TrackSockets(settings.connect_s)
         self._lock = threading.Lock()
         self._client: httpx.Client | None = None
         self._asking = False

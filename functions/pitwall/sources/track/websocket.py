@@ -18,7 +18,7 @@ from websockets.sync.client import ClientConnection, connect
 from pitwall.settings import Settings
 from pitwall.sources import reach
 from pitwall.sources.track.channel import LONGEST, LOOK_S, place, text
-from pitwall.sources.track.sockets import Sockets, ended
+from pitwall.sources.track.sockets import TrackSockets, ended
 from pitwall.sources.trouble import Trouble
 
 # What the library says at DEBUG holds paths and messages, which may be secret.
@@ -39,7 +39,7 @@ class WebSocketChannel:
         self._where = place(url)
         self._settings = settings
         self._greeting = greeting
-        self._sockets = Sockets(settings.connect_s)
+        self._sockets = TrackSockets(settings.connect_s)
         self._opened: ClientConnection | None = None
         self._pong: threading.Event | None = None
         self._answers = False
