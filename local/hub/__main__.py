@@ -5,18 +5,14 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-import threading
-import time
 from pathlib import Path
 
 from local.hub import FaultPlan, Hub, Playing
 from local.hub.hub import HubError
 from local.hub.playing import Programme
+from local.hub.standing import stand
 from pitwall.sources.paced import parse_speed
 from pitwall.sources.recording import NotARecording
-
-_LOOK_S = 0.1
-_SAY_S = 60.0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,27 +45,13 @@ def main(arguments: list[str] | None = None) -> int:
         hub = Hub(playings, options.speed, redate=options.redate, token=options.token, plan=plan, port=options.port)
         with hub:
             print(hub.url, flush=True)
-            _play(hub, options.wait)
+            stand(hub, lambda: not options.wait or bool(hub.snapshots))
     except (NotARecording, HubError) as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 0
     return 0
-
-
-def _play(hub: Hub, wait: bool) -> None:
-    """Until Ctrl-C."""
-    while wait and not hub.snapshots:
-        time.sleep(_LOOK_S)
-    hub.start()
-    while not hub.ended:
-        try:
-            hub.wait_until_ended(_SAY_S)
-        except TimeoutError:
-            logging.info("feed time %d s, %d connections", hub.position_ms // 1000, hub.connections)
-    logging.info("the feed has ended; %d of its messages were missed by all", len(hub.missed()))
-    threading.Event().wait()
 
 
 if __name__ == "__main__":

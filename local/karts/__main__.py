@@ -6,19 +6,15 @@ import argparse
 import logging
 import math
 import sys
-import threading
-import time
 from pathlib import Path
 
 from local.hub.base import HubError
 from local.hub.plan import KART_KINDS, FaultPlan
-from local.karts import HUBS, ApexHub, RaceMonitorHub, RMonitorHub, protocol_of
+from local.hub.standing import stand
+from local.karts import HUBS, protocol_of
 from local.karts.programme import KartProgramme
 from pitwall.sources.paced import parse_speed
 from pitwall.sources.recording import NotARecording
-
-_LOOK_S = 0.1
-_SAY_S = 60.0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -66,27 +62,16 @@ def main(arguments: list[str] | None = None) -> int:
             speed = "max" if options.speed == math.inf else f"{options.speed:g}"
             for name, value in {"PITWALL_SOURCE": hub.source, **hub.env, "PITWALL_SPEED": speed}.items():
                 print(f"export {name}={value}", flush=True)
-            _play(hub, options.wait)
+            stand(
+                hub,
+                lambda: not options.wait or bool(hub.served) or any(attempt.kind == "poll" for attempt in hub.attempts),
+            )
     except (NotARecording, HubError) as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 0
     return 0
-
-
-def _play(hub: ApexHub | RMonitorHub | RaceMonitorHub, wait: bool) -> None:
-    """Until Ctrl-C."""
-    while wait and not hub.served and not any(attempt.kind == "poll" for attempt in hub.attempts):
-        time.sleep(_LOOK_S)
-    hub.start()
-    while not hub.ended:
-        try:
-            hub.wait_until_ended(_SAY_S)
-        except TimeoutError:
-            logging.info("feed time %d s, %d connections", hub.position_ms // 1000, hub.connections)
-    logging.info("the feed has ended; %d of its messages were missed by all", len(hub.missed()))
-    threading.Event().wait()
 
 
 if __name__ == "__main__":

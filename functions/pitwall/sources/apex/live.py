@@ -25,6 +25,7 @@ from pitwall.sources.fallback import AFTER_S, with_fallback
 from pitwall.sources.record import Reject
 from pitwall.sources.track.arrivals import Arrivals
 from pitwall.sources.track.channel import LOOK_S, Channel, place
+from pitwall.sources.track.found import FoundWebSocket
 from pitwall.sources.track.polling import PollingChannel
 from pitwall.sources.track.source import TrackSource
 from pitwall.sources.track.web import Web
@@ -119,35 +120,18 @@ class ApexReading:
         self._reject(reason)
 
 
-class ApexWebSocket:
-    """The track's WebSocket. The client says nothing."""
+class ApexWebSocket(FoundWebSocket):
+    """The track's WebSocket, which a live page may have to be asked for. The client says nothing."""
 
     def __init__(self, url: str, settings: Settings) -> None:
+        super().__init__(settings)
         self._url = url
-        self._settings = settings
-        self._web = Web(settings)
-        self._opened: WebSocketChannel | None = None
-        self._closed = False
 
-    def open(self) -> None:
+    def find(self, web: Web) -> WebSocketChannel:
         url = self._url
         if place(url).scheme in ("http", "https"):
-            url = find(url, self._web).websocket
-        opened = self._opened = WebSocketChannel(url, self._settings)
-        if self._closed:
-            raise Trouble("closed")
-        opened.open()
-
-    def receive(self, timeout_s: float) -> list[str]:
-        if self._opened is None:
-            raise Trouble("not connected")
-        return self._opened.receive(timeout_s)
-
-    def close(self) -> None:
-        self._closed = True
-        self._web.close()
-        if self._opened is not None:
-            self._opened.close()
+            url = find(url, web).websocket
+        return WebSocketChannel(url, self._settings)
 
 
 class ApexPage:

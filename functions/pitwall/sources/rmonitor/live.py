@@ -17,7 +17,8 @@ from pitwall.settings import Settings
 from pitwall.sources import LiveSource
 from pitwall.sources.record import Reject
 from pitwall.sources.rmonitor.translation import Translation
-from pitwall.sources.track.channel import Channel, place
+from pitwall.sources.track.channel import place
+from pitwall.sources.track.found import FoundWebSocket
 from pitwall.sources.track.opening import open_channel
 from pitwall.sources.track.source import TrackSource
 from pitwall.sources.track.web import Web
@@ -81,39 +82,22 @@ class RMonitorReading:
         return told
 
 
-class RaceMonitorChannel:
+class RaceMonitorChannel(FoundWebSocket):
     """Looks a race up, joins it and receives its lines."""
 
     def __init__(self, race: str, settings: Settings) -> None:
+        super().__init__(settings)
         self._race = race
-        self._settings = settings
-        self._web = Web(settings)
-        self._opened: Channel | None = None
-        self._closed = False
 
-    def open(self) -> None:
+    def find(self, web: Web) -> WebSocketChannel:
         url = self._settings.racemonitor_url.rstrip("/")
-        host, instance, token = _told(self._web.get(f"{url}/Info/WebRaceList", {"raceID": self._race}))
+        host, instance, token = _told(web.get(f"{url}/Info/WebRaceList", {"raceID": self._race}))
         scheme = "wss" if urlsplit(url).scheme == "https" else "ws"
-        opened = self._opened = WebSocketChannel(
+        return WebSocketChannel(
             f"{scheme}://{host}/instance/{quote(instance, safe='')}/{quote(token, safe='')}",
             self._settings,
             greeting=[f"$JOIN,{instance},{token}"],
         )
-        if self._closed:
-            raise Trouble("closed")
-        opened.open()
-
-    def receive(self, timeout_s: float) -> list[str]:
-        if self._opened is None:
-            raise Trouble("not connected")
-        return self._opened.receive(timeout_s)
-
-    def close(self) -> None:
-        self._closed = True
-        self._web.close()
-        if self._opened is not None:
-            self._opened.close()
 
 
 def _told(answer: str) -> tuple[str, str, str]:
