@@ -99,6 +99,8 @@ _OF_NO_USE = re.compile(r"/api/(docs|redoc|openapi\.json)")
 _OF_THE_PAST = re.compile(r" /api/(races|drivers|constructors|circuits|standings)\b")
 _OF_A_TRACK = re.compile(r" /api/circuits/{circuitId}/(?!layouts)|(PATCH|DELETE) /api/circuits/{circuitId}$")
 """Routes of kart tracks: they are asked about `_store_track`'s, which a route that needs more of one adds to."""
+_OF_A_KART_RACE = ("GET /api/sessions/{id}/endurance",)
+"""Routes that have no answer for a session of F1: they are asked about the race of that track."""
 _TRACK = made_up_kart_race.CIRCUIT
 _BOARD = (
     'init|r|\ngrid||<tbody><tr data-id="r0" class="head"><td data-id="c1" data-type="rk">Clt</td>'
@@ -138,7 +140,8 @@ def _write(stack: Stack, auth: str, wanted: str) -> None:
             "constructorId": season.constructor,
             "circuitId": season.circuit,
         }
-        track = {**given, "circuitId": _store_track(stack), "n": _NOTICE}
+        circuit, race = _store_track(stack)
+        track = {**given, "circuitId": circuit, "n": _NOTICE}
         examples: dict[str, Any] = orjson.loads(openapi.EXAMPLES.read_bytes()) if wanted else {}
         ids: dict[str, str] = {}
         served = _routes(api.get("/api/openapi.json").raise_for_status().json())
@@ -146,7 +149,8 @@ def _write(stack: Stack, auth: str, wanted: str) -> None:
         for route in sorted(routes, key=lambda route: (_turn(route), route)):
             with _running(stack, given["id"]) if route in _OF_WHAT_RUNS else nullcontext():
                 to = track if _OF_A_TRACK.search(route) else past if _OF_THE_PAST.search(route) else given
-                made = next((id_ for part, id_ in ids.items() if part in route), given["id"])
+                own = race if route in _OF_A_KART_RACE else given["id"]
+                made = next((id_ for part, id_ in ids.items() if part in route), own)
                 shown = _example(api, route, routes[route], {**to, "id": made})
             if route in _MAKES:
                 ids[_MAKES[route]] = shown[JSON]["id"]
@@ -228,8 +232,8 @@ def _store_season(key: str) -> made_up_season.Stored:
         return made_up_season.store_season(database, key)
 
 
-def _store_track(stack: Stack) -> str:
-    """Stores a kart track as the app does, what its feed was found to say, how it was heard, and a race; its id.
+def _store_track(stack: Stack) -> tuple[str, str]:
+    """Stores a kart track as the app does, what its feed was found to say, how it was heard, and a race; ids of both.
 
     The race is older than the one that was played, which stays the current one.
     """
@@ -261,7 +265,7 @@ def _store_track(stack: Stack) -> str:
     for path, document in stored.items():
         stack.firestore().document(path).set({**to_fields(document), "v": 1, "writtenAt": at})
     stack.firestore().document(paths.circuit(_TRACK)).set({"nom": "Kart Park", "wssUrl": "wss://live.example.com:8523"})
-    return _TRACK
+    return _TRACK, key
 
 
 def _store_telemetry(stack: Stack, year: int, round_: int) -> int:

@@ -309,9 +309,7 @@ class Settings:
         if env.get("K_SERVICE") and env.get(_AUTH_EMULATOR):
             wrong.append(f"{_AUTH_EMULATOR} is set on Cloud Run: whoever writes a token would be believed")
         if env.get("K_SERVICE") and values.get("private_hosts"):
-            wrong.append(
-                "PITWALL_PRIVATE_HOSTS is on on Cloud Run: a circuit could name what only we may reach"
-            )
+            wrong.append("PITWALL_PRIVATE_HOSTS is on on Cloud Run: a circuit could name what only we may reach")
         if not wrong:
             settings = cls(**values)
             wrong = settings._contradictions()

@@ -45,6 +45,7 @@ TABLE: dict[str, Access] = {
     "GET /api/sessions/{id}/drivers/{driverId}": Access.SESSIONS,
     "GET /api/sessions/{id}/drivers/{driverId}/laps": Access.SESSIONS,
     "GET /api/sessions/{id}/live": Access.SESSIONS,
+    "GET /api/sessions/{id}/endurance": Access.SESSIONS,
     "POST /api/sessions/{id}/telemetry/{racingNumber}": Access.ASKER,
     "DELETE /api/sessions/{id}/telemetry/{racingNumber}": Access.ASKER,
     "GET /api/sessions/{id}/raceControl": Access.SESSIONS,

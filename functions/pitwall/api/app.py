@@ -21,6 +21,7 @@ from pitwall.api import (
     car_telemetry,
     docs_pages,
     drivers,
+    endurance,
     errors,
     firebase,
     health,
@@ -55,7 +56,7 @@ from pitwall.pipeline.invocation import configured
 from pitwall.pipeline.log import follow
 from pitwall.settings import Settings
 
-TIMING = (sessions, laps, drivers, live, car_telemetry, series, stints, analytics)
+TIMING = (sessions, laps, drivers, live, endurance, car_telemetry, series, stints, analytics)
 HISTORY = (seasons, races, telemetry, standings, careers, constructors, circuits)
 KARTS = (tracks, timing, formats, kart_statistics, data)
 RESOURCES = (*TIMING, *HISTORY, *KARTS, jobs, users, keys, privacy, status, docs_pages)

@@ -71,6 +71,16 @@ def test_stints_and_stops(race: str, api: httpx.Client):
     assert not {"tyresBefore", "tyresAfter"} & visit.keys()
 
 
+def test_endurance_and_what_is_left_of_it_without_results(race: str, api: httpx.Client):
+    lines = got(api, f"{race}/endurance")["lines"]
+    assert (lines["012"]["stint"], lines["012"]["stops"], lines["012"]["lastStopMs"]) == (2, 1, 40_000)
+    hidden = got(api, f"{race}/endurance", spoilers="false")["lines"]["012"]
+    assert (
+        hidden.items() == {key: told for key, told in lines["012"].items() if key not in ("position", "laps")}.items()
+    )
+    assert api.get("/api/sessions/9845/endurance").status_code == 404
+
+
 def test_analytics_are_of_every_kart(race: str, api: httpx.Client):
     pace = got(api, f"{race}/analytics/pace")["items"]
     assert [(item["racingNumber"], item["medianLapMs"]) for item in pace] == [
