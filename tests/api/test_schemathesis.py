@@ -34,7 +34,7 @@ ROLE_S = 3
 """Seconds for which it goes on asking."""
 
 PAST = "^/api/(seasons|races|drivers|constructors|circuits/[^/]+/layouts|standings|f1/(sessions|race-telemetry/))"
-ACCOUNTS = "^/api/(me|keys|users$|jobs|sessions/[^/]+/telemetry|f1/(race-telemetry$|process-telemetry))"
+ACCOUNTS = "^/api/(me|keys|users$|jobs|privacy|sessions/[^/]+/telemetry|f1/(race-telemetry$|process-telemetry))"
 TRACKS = "^/api/circuits(?!/[^/]+/layouts)"
 
 CONFIG = """

@@ -200,9 +200,9 @@ def ask_recorder(recorder: Function, cloud: Cloud) -> None:
     for message in little_race():
         batch.add(message)
     data = batch.take() or b""
-    pushed = recorder.asked("POST", content=push_body(data, session="7001", epoch="1", seq="2"))
+    pushed = recorder.asked("POST", content=push_body(data, session="7001", epoch="1", seq="2", at="5"))
     assert pushed.status_code == 204, pushed.text
-    blob = cloud.storage.bucket(f"{cloud.project}-raw").blob("7001/000001-00000002.jsonl.gz")
+    blob = cloud.storage.bucket(f"{cloud.project}-raw").blob("7001/0000000000005-000001-00000002.jsonl.gz")
     assert blob.download_as_bytes(raw_download=True) == data
 
 

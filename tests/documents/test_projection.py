@@ -40,7 +40,9 @@ CHANNELS = {"Channels": {"0": 11_000, "2": 301, "3": 8, "4": 100, "5": 0, "45": 
 OF_THE_HISTORY = {kind.name for kind in KINDS if kind.type.__module__ in (history.__name__, circuits.__name__)}
 OF_ONE_CAR = {"carTelemetry", "telemetryRequest"}
 NOT_OF_THE_STATE = (
-    {"feed", "tower", "apiKey", "job", "user", "schedule", "event", "economy"} | OF_ONE_CAR | OF_THE_HISTORY
+    {"feed", "tower", "apiKey", "job", "user", "schedule", "event", "economy", "privacyRequest"}
+    | OF_ONE_CAR
+    | OF_THE_HISTORY
 )
 """Kinds that others make: how the feed is, copies of the tower, telemetry that is asked for, what was before today."""
 

@@ -31,8 +31,8 @@ SAME_INSTANT: Final = timedelta(seconds=3)
 """Live's instants and the archive's are of two clocks; what is this near is the same instant."""
 _SAME_DURATION_MS: Final = 3_000
 
-OF_THE_MOMENT: Final = frozenset({"segments", "positions", "telemetry", "carTelemetry", "feed", "tower"})
-"""Kinds of documents that a session's record does not need."""
+OF_THE_MOMENT: Final = frozenset({"segments", "positions", "telemetry", "carTelemetry", "feed", "tower", "endurance"})
+"""Kinds of documents that a session's record does not need, or that no session of F1 has."""
 SERIES: Final = ("raceControl", "weather", "trackStatus", "sessionStatus", "teamRadio")
 GAPS: Final = "gaps"
 """Collection of the gaps."""
