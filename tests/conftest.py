@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,7 +66,11 @@ def static_archive() -> Path:
 NOT_COUNTED = tuple(Path(__file__).parent / folder for folder in ("deploy", "e2e", "infra", "local", "rules"))
 """Folders of tests that are of no one part of `pitwall`: the tests of each part have to reach its lines."""
 
+COUNTED_CASES = 2
+"""Of a test with many parameters so many cases are counted, but in `timing`, of which every line is to be reached."""
+
 _paused: list[Coverage] = []
+_cases: Counter[tuple[Path, str]] = Counter()
 
 
 @contextmanager
@@ -82,6 +87,15 @@ def uncounted() -> Iterator[None]:
         yield
     finally:
         _paused.pop().start()
+
+
+def _is_one_of_many(item: pytest.Item) -> bool:
+    """Whether enough other cases of the same test were counted."""
+    name = getattr(item, "originalname", None)
+    if name is None or not hasattr(item, "callspec") or item.path.parent.name == "timing":
+        return False
+    _cases[item.path, name] += 1
+    return _cases[item.path, name] > COUNTED_CASES
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -104,7 +118,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Counts no lines while whole sessions are played: the other tests have to reach them."""
     elsewhere = any(item.path.is_relative_to(folder) for folder in NOT_COUNTED)
-    if elsewhere or any(item.iter_markers("whole")) or any(item.iter_markers("e2e")):
+    if elsewhere or any(item.iter_markers("whole")) or any(item.iter_markers("e2e")) or _is_one_of_many(item):
         with uncounted():
             return (yield)
     return (yield)

@@ -9,7 +9,7 @@ import pytest
 from local.emulators import Emulator, Emulators
 from local.endurance import LINES_AN_HOUR, Endurance
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 LIFE_S = 10.0
 SPEED = 15.0

@@ -25,7 +25,7 @@ from pitwall.documents.schedule import ScheduledSession
 from pitwall.pipeline.database import Database
 from pitwall.pipeline.schedule import Schedules, with_coming
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 TICK_S = 0.25
 SPEED = 30.0

@@ -228,7 +228,7 @@ def test_the_rest_of_the_race_is_there(race_of_2018: Filled):
     assert race_of_2018.documents["circuits/baku"]["key"] == "144"
 
 
-@pytest.mark.parametrize("which", ["race_of_2018", "weekend_of_2023"])
+@pytest.mark.parametrize("which", ["race_of_2018", pytest.param("weekend_of_2023", marks=pytest.mark.long)])
 def test_a_second_run_reads_little_and_writes_nothing(which: str, request: pytest.FixtureRequest):
     run: Filled = request.getfixturevalue(which)
     first, second = run.first.report, run.second.report
@@ -242,11 +242,13 @@ def test_a_second_run_reads_little_and_writes_nothing(which: str, request: pytes
 # -- the weekend of 2023 ---------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_results_points_and_grid_of_the_sprint_are_jolpicas(weekend_of_2023: Filled):
     stored = stored_results(weekend_of_2023.below("sessions/9069/results"))
     assert stored == [as_jolpica_has_it(result) for result in frozen("2023/4/sprint.json", "SprintResults")]
 
 
+@pytest.mark.long
 def test_results_of_qualifying_are_jolpicas(weekend_of_2023: Filled):
     stored = weekend_of_2023.below("sessions/9064/results").values()
     assert {
@@ -263,6 +265,7 @@ def test_results_of_qualifying_are_jolpicas(weekend_of_2023: Filled):
     }
 
 
+@pytest.mark.long
 def test_results_of_the_sprint_shootout_are_fastf1s(weekend_of_2023: Filled, monkeypatch: pytest.MonkeyPatch):
     """Jolpica has none of it: FastF1 works them out of the same feed."""
     fastf1_asks_at_once(monkeypatch)
@@ -281,6 +284,7 @@ def test_results_of_the_sprint_shootout_are_fastf1s(weekend_of_2023: Filled, mon
     assert {n: float(fields["position"]) for n, fields in stored.items() if n in places} == places
 
 
+@pytest.mark.long
 def test_what_is_not_there_is_told_and_keeps_nothing_from_being_done(weekend_of_2023: Filled):
     assert weekend_of_2023.first.code == 1
     states = weekend_of_2023.first.states()

@@ -18,7 +18,7 @@ from tests.conftest import needs_recordings
 from tests.history.conftest import Played, unlike
 from tests.timing.gaps import holes, with_holes
 
-pytestmark = [needs_recordings, pytest.mark.whole]
+pytestmark = [needs_recordings, pytest.mark.whole, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

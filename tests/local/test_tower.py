@@ -499,7 +499,9 @@ def test_without_an_emulator_the_command_says_what_to_do(
     assert "python -m local up" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["2025-imola-qualifying.txt.gz", "2025-sao-paulo-sprint.txt.gz"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("2025-imola-qualifying.txt.gz", marks=pytest.mark.long), "2025-sao-paulo-sprint.txt.gz"]
+)
 def test_documents_of_a_real_session_are_drawn(recordings: Any, name: str) -> None:
     source = open_recording(recordings / name)
     reducer, tower, seen = Reducer(source.session, "f1", "recording"), TowerModel(1.0, Wall()), 0

@@ -330,7 +330,7 @@ def test_what_an_earlier_session_could_not_use_is_still_counted() -> None:
     "recording",
     [
         pytest.param("2025-sao-paulo-sprint.txt.gz", marks=pytest.mark.long),
-        "2025-imola-qualifying.txt.gz",
+        pytest.param("2025-imola-qualifying.txt.gz", marks=pytest.mark.long),
         pytest.param("2024-silverstone-practice-1", marks=pytest.mark.long),
         "2023-monaco-practice-2-signalr.txt.gz",
     ],

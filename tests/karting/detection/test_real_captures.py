@@ -11,7 +11,10 @@ from pitwall.karting.detection.rows import Heard
 from pitwall.sources.analysis import analyse
 from tests.karting.test_real_captures import CAPTURES
 
-LOGS = ("bradfier_2009_Sebring_ALMS_Session_4", "redmist_TestMissingLaps")
+LOGS = (
+    "bradfier_2009_Sebring_ALMS_Session_4",
+    pytest.param("redmist_TestMissingLaps", marks=pytest.mark.long),
+)
 UNSURE = {("mariembourg", "BestLapMs")}
 """One best lap was driven before a board was told anew."""
 

@@ -9,6 +9,8 @@ import pytest
 from bench.recoded import CAPTURES, FORMS, compare
 
 SHORTEST, *OTHERS = CAPTURES
+ALIKE = ("nested", "arrays", "tabs")
+"""Forms that are read as others are: maps of changes and tables with tabs in place of cells."""
 CORRECTED = 0.97
 """Of Road America's laps: some are corrected by a passing's total, which no row tells."""
 
@@ -20,7 +22,9 @@ def check(path: Path, form: str) -> None:
     assert compared.places == compared.rows
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "form", [pytest.param(form, marks=pytest.mark.long) if form in ALIKE else form for form in FORMS]
+)
 def test_a_capture_in_another_form_has_the_same_laps_and_places(form: str, kart_captures: Path):
     check(kart_captures / SHORTEST, form)
 

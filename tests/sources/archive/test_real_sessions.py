@@ -31,6 +31,7 @@ def laps_of(documents: Documents) -> dict[str, int]:
     return counted
 
 
+@pytest.mark.long
 def test_sprint_of_azerbaijan_2023(archive: Archive) -> None:
     """Seventeen laps, won by Pérez; Tsunoda was out after the first lap's collision."""
     session = archive.find(2023, "Baku", "Sprint")

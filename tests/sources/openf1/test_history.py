@@ -103,7 +103,7 @@ def test_every_lap_of_a_real_sprint_is_there_once_and_exact(sprint: Told, sprint
     assert found == laps_of(sprint.state)
 
 
-@pytest.mark.parametrize("which", ["race", "sprint"])
+@pytest.mark.parametrize("which", ["race", pytest.param("sprint", marks=pytest.mark.long)])
 def test_statuses_are_those_the_feed_told(which: str, request: pytest.FixtureRequest) -> None:
     true: SessionState = request.getfixturevalue(which).state
     found: SessionState = request.getfixturevalue(f"{which}_read")
