@@ -257,6 +257,13 @@ class TestGaps:
     def test_the_leader_is_not_behind(self):
         assert self.at_lap(self.LEADER) == [{"lap": 9, "gapToLeaderMs": 0}]
 
+    def test_of_two_that_are_told_to_have_led_it_is_who_crossed_the_line_first(self):
+        laps = {"44": {9: Lap(position=2, ended_at=at(905))}, "1": {9: self.LEADER}, "4": {9: Lap(position=1)}}
+        laps["63"] = {9: Lap(position=1, ended_at=at(901))}
+        for told in (laps, dict(reversed(laps.items()))):
+            [lap] = gaps(of_session(told, kind="Race"))["44"].laps
+            assert lap.gap_to_leader_ms == 5_000
+
     def test_what_the_feed_tells_is_taken(self):
         lap = Lap(position=2, gap_to_leader_ms=1_500, ended_at=at(999))
         assert self.at_lap(lap, self.LEADER) == [{"lap": 9, "gapToLeaderMs": 1_500}]
@@ -588,6 +595,7 @@ def eventful(tmp_path_factory: pytest.TempPathFactory) -> Played:
         return play(quick_race(1, laps=14, telemetry=False), tmp_path_factory.mktemp("eventful"))
 
 
+@pytest.mark.long
 def test_the_pace_is_that_of_the_laps_that_were_really_driven(calm: Played):
     true: dict[str, list[int]] = {}
     for lap in calm.race.truth.laps:
@@ -600,6 +608,7 @@ def test_the_pace_is_that_of_the_laps_that_were_really_driven(calm: Played):
     assert {number: told.median_lap_ms for number, told in pace(calm.record).items()} == medians
 
 
+@pytest.mark.long
 def test_sectors_are_those_that_were_really_driven(calm: Played):
     found = sectors(calm.record)
     for number, told in found.items():
@@ -612,6 +621,7 @@ def test_sectors_are_those_that_were_really_driven(calm: Played):
     assert min(told.lost_ms for told in found.values()) >= 0
 
 
+@pytest.mark.long
 def test_degradation_is_what_the_tyres_lost_less_what_the_fuel_gave(calm: Played):
     """By laps in clean air: a car that is held up shows less."""
     by_loop: dict[int, list[Crossing]] = {}
@@ -661,6 +671,7 @@ def test_places_are_the_real_ones(eventful: Played):
     assert told == {(lap.number, lap.lap): lap.position for lap in eventful.race.truth.laps if lap.lap > 1}
 
 
+@pytest.mark.long
 def test_a_stop_costs_what_the_pit_lane_took_longer_than_the_track(calm: Played):
     circuit = calm.race.circuit
     loops = {

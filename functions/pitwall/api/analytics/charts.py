@@ -4,6 +4,7 @@ end a lap of the same number whenever they like there.
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
@@ -46,7 +47,11 @@ def gaps(record: Record) -> dict[RacingNumber, GapChart]:
     """By racing number, of the cars of a race that completed a lap; laps of which nothing is known are left out."""
     if not record.race:
         return {}
-    leaders = {number: lap for laps in record.laps.values() for number, lap in laps.items() if lap.get("position") == 1}
+    leaders: dict[int, Stored] = {}
+    for number, lap in (item for laps in record.laps.values() for item in laps.items() if item[1].get("position") == 1):
+        # Two have been told to lead where one was corrected: then it is who crossed the line first.
+        if number not in leaders or _crossed(lap) < _crossed(leaders[number]):
+            leaders[number] = lap
     charts = {
         car: GapChart(laps=[told for number, lap in laps.items() if (told := _gap(number, lap, leaders.get(number)))])
         for car, laps in record.laps.items()
@@ -67,6 +72,10 @@ def positions(record: Record) -> dict[RacingNumber, PositionChart]:
         if places:
             charts[car] = PositionChart(laps=[PlaceAtLap(lap=lap, position=place) for lap, place in places.items()])
     return charts
+
+
+def _crossed(lap: Stored) -> float:
+    return millis(lap["endedAt"]) if "endedAt" in lap else math.inf
 
 
 def _gap(number: int, lap: Stored, leaders: Stored | None) -> GapAtLap | None:
