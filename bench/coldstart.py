@@ -47,6 +47,7 @@ MODULES = {
     "reconciler": "pitwall.history.reconciler",
     "schedule": "pitwall.history.calendar",
     "economy": "pitwall.pipeline.budget",
+    "karts": "pitwall.pipeline.karts",
 }
 CALLS = {EMPTY: ("GET", ""), "api": ("GET", "api/sessions/current")}
 """Method and path of a first call; of the others it is a POST to the root."""

@@ -183,11 +183,9 @@ def test_tracks_are_held_by_one_invocation_while_another_stands_by_for_all_of_th
     second.join(30)
     assert second.summary is not None
     assert second.summary.outcome == "none-started"
-    assert second.summary.tracks == second.summary.tracks | {
-        "aaa": "stopped",
-        "genk": "stood-by",
-        "misanino": "stopped",
-    }
+    # It found the lease of the one that was stopped first free, or itself told to stop, whichever came first.
+    assert second.summary.tracks.pop("genk") in ("stopped", "stood-by")
+    assert second.summary.tracks == second.summary.tracks | {"aaa": "stopped", "misanino": "stopped"}
 
 
 def test_no_more_tracks_are_polled_than_may_be(

@@ -40,7 +40,7 @@ JSON = "application/json"
 
 
 class ListOf(NamedTuple):
-    """A page of a list: `{"items": [...], "nextCursor": "..."}`. item: a type, or a JSON Schema."""
+    """A page of a list: `{"items": [...], "nextCursor": "..."}`. item: a type, a Shape, or a JSON Schema."""
 
     item: Any
 
@@ -111,7 +111,7 @@ def described(
 ) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """Describes a route, and has it refuse parameters that it does not take.
 
-    summary: a line without a full stop. answers: the body of a success: a msgspec Struct, a JSON Schema (a
+    summary: a line without a full stop. answers: the body of a success: a msgspec Struct, a Shape, a JSON Schema (a
     component by its `title`), ListOf one of these, or None for no JSON. statuses, content_types: of a success.
     problems: those of this route beside those every route has. What a body has to fit is told by `private.takes`.
     """

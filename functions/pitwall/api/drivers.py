@@ -51,7 +51,7 @@ def listed(key: str) -> Answer:
 @described(
     "One driver, by racing number or three-letter code in any case",
     query=lists.one(DRIVER),
-    answers=DRIVER.schema,
+    answers=DRIVER,
     problems=(NotFound,),
 )
 def driver(key: str, driver_id: str) -> Answer:

@@ -25,7 +25,7 @@ ENDURANCE = Shape(
 @described(
     "Stints, stops made and owed, and gaps that count the stops still owed, of a kart track's race",
     query=lists.one(ENDURANCE),
-    answers=ENDURANCE.schema,
+    answers=ENDURANCE,
     problems=(NotFound,),
 )
 def endurance(key: str) -> Answer:

@@ -91,7 +91,7 @@ def positions(key: str) -> Answer:
 
 @routes.get("/sessions/<key>/laps/<number>")
 @caching.kept
-@described("One lap of every driver who completed it", query=lists.one(LAP), answers=LAP.schema, problems=(NotFound,))
+@described("One lap of every driver who completed it", query=lists.one(LAP), answers=LAP, problems=(NotFound,))
 def lap(key: str, number: str) -> Answer:
     """Reads the session and the lap."""
     sessions.checked(key)

@@ -43,7 +43,7 @@ _SPOILERS = {
 def one(shape: Shape) -> dict[str, Parameter]:
     """Parameters of a route that answers one item."""
     return {
-        "fields": Parameter(parameters.some_of(shape.names), "only these, separated by commas"),
+        "fields": Parameter(parameters.some_of(lambda: shape.names), "only these, separated by commas"),
         "times": Parameter(parameters.one_of("iso"), "`iso` for times as m:ss.mmm beside the milliseconds"),
         **_SPOILERS,
     }
@@ -71,7 +71,7 @@ def listing(
 
     def listed(view: Callable[..., Answer]) -> Callable[..., Response]:
         told = described(
-            summary, query=query, answers=ListOf(shape.schema), content_types=(JSON, "text/csv"), problems=problems
+            summary, query=query, answers=ListOf(shape), content_types=(JSON, "text/csv"), problems=problems
         )
         return caching.kept(told(view))
 

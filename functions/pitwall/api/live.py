@@ -55,7 +55,7 @@ def wall_clock() -> datetime:
         ),
         **lists.one(TOWER),
     },
-    answers=TOWER.schema,
+    answers=TOWER,
     problems=(NotFound,),
 )
 def live(key: str) -> Answer:

@@ -24,6 +24,7 @@ from pitwall.api import access, description, errors, keys
 from pitwall.api.access import Access
 from pitwall.api.description import JSON, PATH, Description, ListOf, Route
 from pitwall.api.parameters import Parameter
+from pitwall.api.shapes import Schema, Shape
 from pitwall.documents.base import Document
 from pitwall.documents.schema import complete
 from pitwall.settings import Settings
@@ -32,8 +33,6 @@ VERSION = "1.0.0"
 """Of the contract: the first number changes with what breaks a client."""
 
 EXAMPLES = Path(__file__).with_name("examples.json")
-
-Schema = dict[str, Any]
 
 _TEXT = """\
 Live timing and its history over HTTP: the stored documents with long names. Instants are RFC 3339 in UTC with
@@ -288,7 +287,8 @@ class _Types:
         self._references: dict[Any, Schema] = {}
         self._add([each for each in answered if isinstance(each, type)], open_ended=True)
         self._add(taken, open_ended=False)
-        for schema in answered:
+        for kind in answered:
+            schema = _schema_of(kind)
             if isinstance(schema, Mapping) and "title" in schema:
                 self.components[schema["title"]] = dict(schema)
 
@@ -308,10 +308,11 @@ class _Types:
         self.components.update(components)
 
     def reference(self, kind: Any) -> Schema:
-        """A type or schema, as it is referred to."""
-        if isinstance(kind, Mapping):
-            return {"$ref": f"#/components/schemas/{kind['title']}"} if "title" in kind else dict(kind)
-        return self._references[kind]
+        """A type, shape or schema, as it is referred to."""
+        schema = _schema_of(kind)
+        if isinstance(schema, Mapping):
+            return {"$ref": f"#/components/schemas/{schema['title']}"} if "title" in schema else dict(schema)
+        return self._references[schema]
 
     def schema(self, answers: Any) -> Schema:
         """Of the body of an answer."""
@@ -325,6 +326,11 @@ class _Types:
                 "nextCursor": {"type": "string", "description": "for the next page; absent on the last one"},
             },
         }
+
+
+def _schema_of(kind: Any) -> Any:
+    """The schema of a shape; a type or schema as it is."""
+    return kind.schema if isinstance(kind, Shape) else kind
 
 
 @cache

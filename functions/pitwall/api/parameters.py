@@ -20,12 +20,16 @@ T = TypeVar("T")
 class Reader(Generic[T]):
     """Makes the value of a parameter from its text, or raises ValueError: "is not ...".
 
-    schema: what it takes, as JSON Schema.
+    schema: what it takes, as JSON Schema; or what makes that, once it is wanted.
     """
 
-    def __init__(self, make: Callable[[str], T], schema: Mapping[str, Any]) -> None:
+    def __init__(self, make: Callable[[str], T], schema: Mapping[str, Any] | Callable[[], Mapping[str, Any]]) -> None:
         self._make = make
-        self.schema = schema
+        self._schema = schema
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        return self._schema() if callable(self._schema) else self._schema
 
     def __call__(self, text: str) -> T:
         return self._make(text)
@@ -83,18 +87,18 @@ def matching(pattern: str, what: str) -> Reader[str]:
     return Reader(make, {"type": "string", "pattern": f"^(?:{pattern})$"})
 
 
-def some_of(words: Collection[str]) -> Reader[tuple[str, ...]]:
-    """A reader of some of these words, separated by commas."""
-    known = frozenset(words)
+def some_of(words: Callable[[], Collection[str]]) -> Reader[tuple[str, ...]]:
+    """A reader of some of these words, separated by commas. They are asked for when there is something to read."""
 
     def make(text: str) -> tuple[str, ...]:
         given = tuple(text.split(","))
+        known = frozenset(words())
         unknown = next((word for word in given if word not in known), None)
         if unknown is not None:
             raise ValueError(f"names {shorten(unknown)!r}, and there is no such field")
         return given
 
-    return Reader(make, {"type": "array", "items": {"type": "string", "enum": list(words)}, "minItems": 1})
+    return Reader(make, lambda: {"type": "array", "items": {"type": "string", "enum": [*words()]}, "minItems": 1})
 
 
 def whole_number(minimum: int, maximum: int, step: int = 1, default: int | None = None) -> Reader[int]:

@@ -23,7 +23,6 @@ from pitwall.documents import paths
 from pitwall.documents.base import Fields
 from pitwall.documents.encoding import to_fields
 from pitwall.documents.privacy import PersonName, PrivacyRequestDocument, Wish
-from pitwall.history.persons import Name, exported
 from pitwall.history.telemetry.objects import StoreUnavailable
 from pitwall.history.work import ERASE_PERSON, EXPORT_PERSON
 from pitwall.history.work import BadRequest as NoName
@@ -107,6 +106,8 @@ def erase(wanted: Person) -> Response:
 
 def _asked(wish: Wish, wanted: Person) -> Response:
     """The job, queued. The request is stored first: a job without one fails and says so."""
+    from pitwall.history.persons import Name  # few ask: no instance is to load it as it starts
+
     try:
         Name(wanted.name)
     except NoName as error:
@@ -131,6 +132,8 @@ def found(export_id: str) -> Response:
     """Every place with the name, at most 20,000: documents with the map it is in, and recorded objects. Others named in
     the same map are others' data. Reads an object of Cloud Storage.
     """
+    from pitwall.history.persons import exported
+
     try:
         content = exported(current_app.config[SETTINGS], export_id)
     except StoreUnavailable:

@@ -89,7 +89,7 @@ def listed() -> Answer:
 @described(
     "The live session, else the most recent",
     query={"series": FILTERS["series"], **lists.one(SESSION)},
-    answers=SESSION.schema,
+    answers=SESSION,
     problems=(NoSession,),
 )
 def current() -> Answer:
@@ -115,7 +115,7 @@ def current() -> Answer:
 
 @routes.get("/sessions/<key>")
 @caching.kept
-@described("One session", query=lists.one(SESSION), answers=SESSION.schema, problems=(NotFound,))
+@described("One session", query=lists.one(SESSION), answers=SESSION, problems=(NotFound,))
 def session(key: str) -> Answer:
     """What it is, and how it stands. Reads one document."""
     found = existing(reads.current(), key)

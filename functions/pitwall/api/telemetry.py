@@ -454,7 +454,7 @@ def _of_year(meeting: Stored, session: dict[str, Any]) -> dict[str, Any]:
         ),
         **_seen(SUMMARY),
     },
-    answers=SUMMARY.schema,
+    answers=SUMMARY,
     content_types=(JSON, "text/csv"),
     problems=(NotFound,),
 )
@@ -491,7 +491,7 @@ def of_race(race_id: str) -> Answer:
         },
         **_seen(COMPARISON),
     },
-    answers=COMPARISON.schema,
+    answers=COMPARISON,
     content_types=(JSON, "text/csv"),
     problems=(NotFound,),
 )

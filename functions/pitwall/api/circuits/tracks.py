@@ -34,7 +34,7 @@ _LONGEST_MADE = 48
 
 
 @routes.post("/circuits")
-@described("Add a kart track", answers=CIRCUIT.schema, statuses=(HTTPStatus.CREATED,), problems=(AlreadyThere,))
+@described("Add a kart track", answers=CIRCUIT, statuses=(HTTPStatus.CREATED,), problems=(AlreadyThere,))
 @private.takes(NewTrack)
 def add(wanted: NewTrack) -> Response:
     """Its id is given, or made from its name; `Location` has its address. Labels and addresses are those of the app."""
@@ -52,7 +52,7 @@ def add(wanted: NewTrack) -> Response:
 
 
 @routes.patch("/circuits/<circuit_id>")
-@described("Change a kart track", answers=CIRCUIT.schema, problems=(NotFound, NoKartTrack))
+@described("Change a kart track", answers=CIRCUIT, problems=(NotFound, NoKartTrack))
 @private.takes(TrackChange)
 def change(wanted: TrackChange, circuit_id: str) -> Response:
     """What the body names changes, and nothing else, also not what only the app knows; null takes a member out (JSON

@@ -99,7 +99,7 @@ def _made_of(circuit: Stored) -> Stored:
 
 @routes.get("/circuits/<circuit_id>")
 @caching.kept
-@described("One circuit, by id", query=lists.one(MAPPED), answers=MAPPED.schema, problems=(NotFound,))
+@described("One circuit, by id", query=lists.one(MAPPED), answers=MAPPED, problems=(NotFound,))
 def circuit(circuit_id: str) -> Answer:
     """Where it is, and the seasons of which there is a map; of a kart track what the app has of it, and its feed.
 
@@ -118,9 +118,7 @@ def circuit(circuit_id: str) -> Answer:
 
 @routes.get("/circuits/<circuit_id>/layouts/<year>")
 @caching.kept
-@described(
-    "The map of a circuit as it was in a season", query=lists.one(LAYOUT), answers=LAYOUT.schema, problems=(NotFound,)
-)
+@described("The map of a circuit as it was in a season", query=lists.one(LAYOUT), answers=LAYOUT, problems=(NotFound,))
 def layout(circuit_id: str, year: str) -> Answer:
     """Outline, corners, sectors, and how to turn it. The circuit says of which seasons there are maps.
 

@@ -53,7 +53,7 @@ def listed() -> Answer:
 
 @routes.get("/constructors/<constructor_id>")
 @caching.kept
-@described("One constructor, by id", query=lists.one(CONSTRUCTOR), answers=CONSTRUCTOR.schema, problems=(NotFound,))
+@described("One constructor, by id", query=lists.one(CONSTRUCTOR), answers=CONSTRUCTOR, problems=(NotFound,))
 def constructor(constructor_id: str) -> Answer:
     """What it is called, and what it counted up. Reads a document."""
     found = existing(constructor_id)
@@ -65,7 +65,7 @@ def constructor(constructor_id: str) -> Answer:
 @described(
     "What a constructor counted up, in all and by season",
     query=careers.without_spoilers(lists.one(STATISTICS)),
-    answers=STATISTICS.schema,
+    answers=STATISTICS,
     problems=(NotFound,),
 )
 def statistics(constructor_id: str) -> Answer:

@@ -58,7 +58,7 @@ def listed() -> Answer:
 @described(
     "One driver, by id, three-letter code or family name, in any case",
     query=lists.one(PROFILE),
-    answers=PROFILE.schema,
+    answers=PROFILE,
     problems=(NotFound, Ambiguous),
 )
 def driver(who: str) -> Answer:
@@ -77,7 +77,7 @@ def driver(who: str) -> Answer:
 @described(
     "What a driver counted up, in all and by season",
     query=careers.without_spoilers(lists.one(STATISTICS)),
-    answers=STATISTICS.schema,
+    answers=STATISTICS,
     problems=(NotFound, Ambiguous),
 )
 def statistics(who: str) -> Answer:

@@ -136,7 +136,7 @@ def of_season(year: str) -> Answer:
 
 @routes.get("/races/<race_id>")
 @caching.kept
-@described("One race, held or in the calendar", query=lists.one(RACE), answers=RACE.schema, problems=(NotFound,))
+@described("One race, held or in the calendar", query=lists.one(RACE), answers=RACE, problems=(NotFound,))
 def race(race_id: str) -> Answer:
     """What is known of the round, and the sessions of its weekend. Reads two documents."""
     which = identified(race_id)
