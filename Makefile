@@ -10,7 +10,7 @@ STAMP := .venv/.ready
 ON_PATH := .venv/.on-path
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up test lint schema examples bench soak bundle lock audit economy deploy smoke clean
+.PHONY: help setup fetch run up test lint schema examples bench soak bundle lock audit economy deploy smoke clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 12
@@ -42,7 +42,11 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint ## linter, type checker and every test, the emulators started by the tests; fails below a coverage floor
+# npm takes half a minute the first time, which the linter need not wait for; tests that want it wait for its end.
+fetch: setup
+	@$(BIN)/python -m local.auth_emulator >/dev/null 2>&1 &
+
+test: fetch lint ## linter, type checker and every test, the emulators started by the tests; fails below a coverage floor
 	JAVA_TOOL_OPTIONS=-XX:TieredStopAtLevel=1 PYTHONDONTWRITEBYTECODE= \
 		$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --cov=functions/pitwall --cov-report=term:skip-covered
 	@$(BIN)/python -m local.coverage_floors

@@ -91,3 +91,7 @@ def start_auth(processes: Processes, project: str, port: int = 0) -> Emulator:
     env = {"XDG_CONFIG_HOME": str(folder)}
     process, address = start_program(processes, "auth-emulator", command, port, env=env, cwd=folder)
     return Emulator(address, VARIABLE, address, process)
+
+
+if __name__ == "__main__":
+    install()

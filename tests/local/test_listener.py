@@ -34,8 +34,8 @@ class Told:
         self.all.append((stored.path, stored["v"]))
         self._calls.put(stored)
 
-    def next(self) -> Stored:
-        return self._calls.get(timeout=WAIT_S)
+    def next(self, timeout_s: float = WAIT_S) -> Stored:
+        return self._calls.get(timeout=timeout_s)
 
     def until(self, path: str, v: int) -> None:
         while (stored := self.next()).path != path or stored["v"] != v:
@@ -70,9 +70,16 @@ def test_the_last_version_is_told_of_each_of_many_documents_written_fast(firesto
                 listener.follow(path)
                 firestore.document(path).set({"v": v})
         last: dict[str, int] = {}
+        dropped = 0
         while last != dict.fromkeys(laps, 5):
-            stored = told.next()
-            last[stored.path] = stored["v"]
+            try:
+                stored = told.next(5)
+            except queue.Empty:  # the emulator drops an answer now and then: docs/emulators.md
+                dropped += 1
+                assert dropped <= 3
+                listener.again()
+            else:
+                last[stored.path] = stored["v"]
     versions = [[v for path, v in told.all if path == lap] for lap in laps]
     assert all(seen == sorted(seen) for seen in versions)
 

@@ -215,7 +215,12 @@ def test_slow_twins_with_redeliveries_end_at_the_highest_version_and_a_listener_
         def listen(snapshots: Any, *_: Any, seen_of: list[int] = seen[path]) -> None:
             seen_of.extend(snapshot.to_dict()["v"] for snapshot in snapshots if snapshot.exists)
 
+        firestore.document(path).set({"v": 0})
         watches.append(firestore.document(path).on_snapshot(listen))
+    for _ in range(400):  # what answers a listener that begins amid changes may be garbled: docs/emulators.md
+        if all(seen.values()):
+            break
+        threading.Event().wait(0.05)
     ticks = [[document(v, path) for path in paths if v % (2 + paths.index(path)) == 0] for v in range(1, 61)]
     failures: list[BaseException] = []
 
@@ -256,7 +261,7 @@ def test_slow_twins_with_redeliveries_end_at_the_highest_version_and_a_listener_
     for watch in watches:
         watch.unsubscribe()
     for path, versions in seen.items():
-        assert versions, path
+        assert versions[-1] >= 56, path
         assert versions == sorted(versions), path
 
 

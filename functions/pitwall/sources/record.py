@@ -6,7 +6,9 @@ payloads, ordinals) is the business of `pitwall.sources.recording`.
 
 from __future__ import annotations
 
+import logging
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -14,6 +16,17 @@ from pitwall.sources.literals import loads
 
 Reject = Callable[[str], None]
 """Called once for every piece of input that cannot be read, with its reason (`bad-json`, ...)."""
+
+
+def counting(rejected: Counter[str], logger: logging.Logger, name: str) -> Reject:
+    """What counts by reason in `rejected`, and logs the first of each as `name`'s."""
+
+    def reject(reason: str) -> None:
+        if not rejected[reason]:
+            logger.warning("%s: %s; more of these are only counted", name, reason)
+        rejected[reason] += 1
+
+    return reject
 
 
 class Record(NamedTuple):

@@ -15,6 +15,7 @@ from pitwall.sources.openf1.client import Client, Row, equal, since
 from pitwall.sources.openf1.rows import instant, whole
 from pitwall.sources.openf1.session import Session
 from pitwall.sources.openf1.trouble import Closed, Trouble
+from pitwall.sources.record import counting
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class HistorySource:
     ) -> None:
         self.session = session_key
         self.rejected: Counter[str] = Counter()
+        self._reject = counting(self.rejected, logger, f"OpenF1, session {session_key}")
         self._settings = settings
         self._telemetry = telemetry
         self._closing = threading.Event()
@@ -118,11 +120,6 @@ class HistorySource:
         if not self._closing.is_set():
             self._pause(seconds)
         return self._closing.is_set()
-
-    def _reject(self, reason: str) -> None:
-        if not self.rejected[reason]:
-            logger.warning("OpenF1, session %s: %s; more of these are only counted", self.session, reason)
-        self.rejected[reason] += 1
 
 
 __all__ = ["HistorySource", "NotInOpenF1", "Trouble", "history"]

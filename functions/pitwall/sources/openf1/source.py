@@ -20,7 +20,7 @@ from pitwall.sources.openf1.client import Client, equal, since
 from pitwall.sources.openf1.rows import whole
 from pitwall.sources.openf1.session import Session
 from pitwall.sources.openf1.trouble import Closed, Trouble
-from pitwall.sources.record import topic_rank
+from pitwall.sources.record import counting, topic_rank
 from pitwall.sources.standing import Standing
 
 logger = logging.getLogger(__name__)
@@ -92,6 +92,7 @@ class OpenF1Source:
         """wall: seconds since the epoch. monotonic: seconds. pause: waits so many seconds, or until closed."""
         self.session = session
         self.rejected: Counter[str] = Counter()
+        self._reject = counting(self.rejected, logger, "OpenF1")
         self._asked_for = session
         self._settings = settings
         self._wall = wall
@@ -263,11 +264,6 @@ class OpenF1Source:
         if not self._closing.is_set():
             self._pause(seconds)
         return self._closing.is_set()
-
-    def _reject(self, reason: str) -> None:
-        if not self.rejected[reason]:
-            logger.warning("OpenF1: %s; more of these are only counted", reason)
-        self.rejected[reason] += 1
 
     # -- what is said ----------------------------------------------------------------------
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,7 +17,8 @@ from pitwall.secret import SecretError, read_secret
 from pitwall.settings import Settings
 from pitwall.sources.backoff import Backoff
 from pitwall.sources.dating import Instants
-from pitwall.sources.record import Record, plain_topic, session_key, snapshot_records, topic_rank
+from pitwall.sources.line import Line
+from pitwall.sources.record import Record, counting, plain_topic, session_key, snapshot_records, topic_rank
 from pitwall.sources.signalr.connection import INVOCATION, Connection, Frame
 from pitwall.sources.signalr.gated import GatedTopics
 from pitwall.sources.signalr.login import NO_TOKEN, PUBLIC_ONLY, BadToken, Login, Token, read_token
@@ -68,13 +68,12 @@ class SignalRSource:
         """wall: seconds since the epoch. monotonic: seconds. pause: waits so many seconds, or until closed."""
         self.session = session
         self.rejected: Counter[str] = Counter()
+        self._reject = counting(self.rejected, logger, "F1's live feed")
         self._settings = settings
         self._wall = wall
         self._monotonic = monotonic
-        self._closing = threading.Event()
-        self._pause = pause or self._closing.wait
-        self._lock = threading.Lock()
-        self._connection: Connection | None = None
+        self._line = Line()
+        self._pause = pause or self._line.closing.wait
 
         self._backoff = Backoff(settings.backoff_s)
         self._standing = Standing(wall)
@@ -97,12 +96,12 @@ class SignalRSource:
         """
         del cursor
         yield from self._standing.say("connecting")
-        while not self._closing.is_set():
+        while not self._line.closing.is_set():
             login = self._login()
             try:
                 yield from self._connected(login)
             except Trouble as trouble:
-                if self._closing.is_set():
+                if self._line.closing.is_set():
                     return
                 if isinstance(trouble, LoginRefused) and login.token is not None:
                     # Not worth a wait: without the token this is another question, asked once.
@@ -121,11 +120,7 @@ class SignalRSource:
 
     def close(self) -> None:
         """Ends the iteration, whatever it waits for, and closes the sockets. From any thread, more than once."""
-        with self._lock:
-            self._closing.set()
-            connection = self._connection
-        if connection is not None:
-            connection.close()
+        self._line.close()
 
     # -- one connection --------------------------------------------------------------------
 
@@ -134,28 +129,23 @@ class SignalRSource:
         settings = self._settings
         self._lived_s = 0.0
         connection = Connection(settings.f1_url, login.token, settings.connect_s, self._reject)
-        with self._lock:
-            if self._closing.is_set():
-                return
-            self._connection = connection
         live_at: float | None = None
-        try:
-            connection.open()
-            answer, early = connection.subscribe(PUBLIC if login.token is None else PUBLIC + GATED)
-            live_at = self._monotonic()
-            self._standing.connected()
-            gated = GatedTopics(settings.silence_s, live_at)
-            yield from self._begin(answer, login, gated)
-            yield from self._follow(connection, early, login, gated)
-        except Trouble as trouble:
-            if live_at is not None:
-                self._lived_s = self._monotonic() - live_at
-                self._lost = trouble.detail
-            raise
-        finally:
-            connection.close()
-            with self._lock:
-                self._connection = None
+        with self._line.over(connection) as free:
+            if not free:
+                return
+            try:
+                connection.open()
+                answer, early = connection.subscribe(PUBLIC if login.token is None else PUBLIC + GATED)
+                live_at = self._monotonic()
+                self._standing.connected()
+                gated = GatedTopics(settings.silence_s, live_at)
+                yield from self._begin(answer, login, gated)
+                yield from self._follow(connection, early, login, gated)
+            except Trouble as trouble:
+                if live_at is not None:
+                    self._lived_s = self._monotonic() - live_at
+                    self._lost = trouble.detail
+                raise
 
     def _begin(self, answer: dict[str, Any], login: Login, gated: GatedTopics) -> Iterator[Message | FeedStatus]:
         """What a new connection yields first: how it is, the gap before it if there may be one, the snapshot."""
@@ -256,11 +246,6 @@ class SignalRSource:
         if message.topic == "SessionInfo":
             self.session = session_key(message.data) or self.session
         return message
-
-    def _reject(self, reason: str) -> None:
-        if not self.rejected[reason]:
-            logger.warning("F1's live feed: %s; more of these are only counted", reason)
-        self.rejected[reason] += 1
 
     def _now_ms(self) -> int:
         return int(self._wall() * 1000)

@@ -7,7 +7,6 @@ not known here.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,7 +16,8 @@ from pitwall.karting import vocabulary
 from pitwall.message import FeedState, FeedStatus, Message, feed_gap
 from pitwall.settings import Settings
 from pitwall.sources.backoff import Backoff
-from pitwall.sources.record import Reject
+from pitwall.sources.line import Line
+from pitwall.sources.record import Reject, counting
 from pitwall.sources.standing import Standing
 from pitwall.sources.track.arrivals import Arrivals
 from pitwall.sources.track.channel import Channel
@@ -66,15 +66,14 @@ class TrackSource:
         self.name = name
         self.session = ""
         self.rejected: Counter[str] = Counter()
+        self._reject = counting(self.rejected, logger, name)
         self._settings = settings
         self._connect = connect
         self._begin = begin
         self._arrivals = arrivals or Arrivals(settings.speed)
         self._unopened = unopened
         self._monotonic = monotonic
-        self._closing = threading.Event()
-        self._lock = threading.Lock()
-        self._channel: Channel | None = None
+        self._line = Line()
         self._backoff = Backoff(settings.backoff_s)
         self._standing = Standing(time.time)
         self._lived_s = 0.0
@@ -90,21 +89,17 @@ class TrackSource:
         """
         del cursor
         yield from self._standing.say("connecting")
-        while not self._closing.is_set():
+        while not self._line.closing.is_set():
             try:
                 yield from self._connected()
             except Trouble as trouble:
-                if self._closing.is_set():
+                if self._line.closing.is_set():
                     return
                 yield from self._fail(trouble)
 
     def close(self) -> None:
         """Ends the iteration, whatever it waits for, and closes the sockets. From any thread, more than once."""
-        with self._lock:
-            self._closing.set()
-            channel = self._channel
-        if channel is not None:
-            channel.close()
+        self._line.close()
 
     # -- one connection --------------------------------------------------------------------
 
@@ -112,43 +107,38 @@ class TrackSource:
         """A connection from its first step to its end, which is a Trouble unless we are closed."""
         self._lived_s = 0.0
         channel = self._connect(self._reject)
-        with self._lock:
-            if self._closing.is_set():
-                return
-            self._channel = channel
         live_at: float | None = None
-        try:
-            self._open(channel)
-            reading = self._begin(self._reject)
-            self._arrivals.set()
-            heard = self._monotonic()
-            while not self._closing.is_set():
-                texts = channel.receive(self._limit_s(reading))
-                if texts:
-                    arrived = int(time.time() * 1000)
-                    messages = reading.read(texts, self._arrivals.now())
-                    if messages and live_at is None:
-                        live_at = self._monotonic()
-                        self._standing.connected()
-                        logger.info("%s: live", self.name)
-                        yield from self._standing.say("live")
-                        if self._last is not None:
-                            yield feed_gap(self._last, messages[0].at, self._lost, arrived)
-                    yield from self._passed(messages, arrived)
-                    # The time whoever reads us takes for a message is no silence.
-                    heard = self._monotonic()
-                if live_at is None:
-                    yield from self._standing.say(self._standing.between, QUIET)
-                self._notice_silence(reading, heard)
-        except Trouble as trouble:
-            if live_at is not None:
-                self._lived_s = self._monotonic() - live_at
-                self._lost = trouble.detail
-            raise
-        finally:
-            channel.close()
-            with self._lock:
-                self._channel = None
+        with self._line.over(channel) as free:
+            if not free:
+                return
+            try:
+                self._open(channel)
+                reading = self._begin(self._reject)
+                self._arrivals.set()
+                heard = self._monotonic()
+                while not self._line.closing.is_set():
+                    texts = channel.receive(self._limit_s(reading))
+                    if texts:
+                        arrived = int(time.time() * 1000)
+                        messages = reading.read(texts, self._arrivals.now())
+                        if messages and live_at is None:
+                            live_at = self._monotonic()
+                            self._standing.connected()
+                            logger.info("%s: live", self.name)
+                            yield from self._standing.say("live")
+                            if self._last is not None:
+                                yield feed_gap(self._last, messages[0].at, self._lost, arrived)
+                        yield from self._passed(messages, arrived)
+                        # The time whoever reads us takes for a message is no silence.
+                        heard = self._monotonic()
+                    if live_at is None:
+                        yield from self._standing.say(self._standing.between, QUIET)
+                    self._notice_silence(reading, heard)
+            except Trouble as trouble:
+                if live_at is not None:
+                    self._lived_s = self._monotonic() - live_at
+                    self._lost = trouble.detail
+                raise
 
     def _open(self, channel: Channel) -> None:
         try:
@@ -189,12 +179,7 @@ class TrackSource:
             longest_s = self._settings.backoff_s
             detail = f"{trouble.detail}; {limit} attempts came to nothing, now there is one every {longest_s:g} s"
             yield from self._standing.say("refused", detail)
-            self._closing.wait(longest_s)
+            self._line.closing.wait(longest_s)
             return
         yield from self._standing.say(trouble.state or self._standing.between, trouble.detail)
-        self._closing.wait(self._backoff.wait_s(trouble.asked_s))
-
-    def _reject(self, reason: str) -> None:
-        if not self.rejected[reason]:
-            logger.warning("%s: %s; more of these are only counted", self.name, reason)
-        self.rejected[reason] += 1
+        self._line.closing.wait(self._backoff.wait_s(trouble.asked_s))
