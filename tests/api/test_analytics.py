@@ -34,6 +34,8 @@ from pitwall.pipeline.ticks import Reducer
 from pitwall.sources.recording import open_recording
 from tests.conftest import uncounted
 
+pytestmark = pytest.mark.whole
+
 AT = datetime(2025, 11, 8, 14, 0, tzinfo=UTC)
 
 

@@ -171,6 +171,7 @@ def uninterrupted(
     return whole_runs[0]
 
 
+@pytest.mark.whole
 def test_a_run_killed_at_seeded_moments_and_called_again_equals_one_that_was_not(
     uninterrupted: Documents, env: Callable[[str], None], project: str, tmp_path: Path
 ):

@@ -168,6 +168,7 @@ def test_a_round_comes_back_from_what_is_remembered_of_it(one: Round):
     assert contributed(stored) == tallies
 
 
+@pytest.mark.whole
 @settings(deadline=None)
 @given(st.lists(rounds(), max_size=4, unique_by=lambda one: (one.year, one.number)))
 def test_every_document_fits_the_schema_of_its_path(several: list[Round]):
@@ -292,6 +293,7 @@ def test_a_seasons_standings_are_ergasts_after_every_round(ergast: Tables):
             assert {id_: lines[id_][0] for id_ in scored} == {id_: expected[id_].position for id_ in scored}
 
 
+@pytest.mark.whole
 def test_every_season_has_its_champions(history: Documents):
     champions: dict[str, list[int]] = {}
     for document in history.values():

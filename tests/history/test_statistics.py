@@ -25,6 +25,8 @@ from pitwall.history.statistics import (
 from tests.conftest import uncounted
 from tests.history.seasons import ABSENT, Row, Tables, every_round, tables
 
+pytestmark = pytest.mark.whole
+
 # -- what a round contributes ----------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,8 @@ from pitwall.karting.state import KartState
 from pitwall.message import FEED_GAP, Message
 from tests.documents.test_schema import exported
 from tests.karting.script import RACE, START, Script
+
+pytestmark = pytest.mark.whole
 
 KEYS = (
     "r7", "r8", "Lines", "Columns", "Row", "In", "Flag", "Messages", "Message", "NoLap", "LapMs", "Current", "Total",

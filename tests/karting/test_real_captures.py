@@ -23,6 +23,8 @@ from pitwall.sources.recording import open_recording
 from tests.documents.test_schema import exported
 from tests.karting.boards import Board, boards, milliseconds
 
+pytestmark = pytest.mark.whole
+
 CAPTURES = ("brignoles-qualifying", "los-santos-3h", "mariembourg", "misanino-sprints", "sevilla-categories")
 AVERAGES = ("brignoles-qualifying", 2)
 """The second qualifying of Brignoles is decided by the average of five laps: `Meilleur T.` shows that."""

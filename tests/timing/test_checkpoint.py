@@ -16,6 +16,8 @@ from pitwall.timing.change import POSITIONS, TELEMETRY, Change
 from pitwall.timing.state import Data, SessionState
 from tests.timing.script import Script, lap_time, seconds
 
+pytestmark = pytest.mark.whole
+
 
 def simulated() -> list[Message]:
     """A simulated race of ten laps with a safety car, stops and a red flag, in the order a listener gets it."""

@@ -276,3 +276,15 @@ def test_a_practice_lap_missed_on_the_track_is_told_by_what_the_snapshot_shows()
     script.tell(290, "TimingData", {"Lines": {"7": told}}, snapshot=True)
     script.finish()
     assert script.times() == {1: None, 3: TOTAL}
+
+
+def test_a_practice_lap_ended_in_the_pits_is_kept_though_the_next_crossings_were_missed() -> None:
+    script = Script(PRACTICE)
+    script.line(0, InPit=False, NumberOfLaps=1)
+    script.line(100, NumberOfLaps=2)
+    script.line(160, InPit=True)
+    told = {"NumberOfLaps": 5, "InPit": False}
+    script.tell(700, "TimingData", {"Lines": {"7": told}}, snapshot=True)
+    lap = script.laps_of()[2]
+    assert (lap.pit_in, lap.ended_at) == (True, START + 160_000)
+    assert script.state.racing_numbers == ["7"]

@@ -23,6 +23,8 @@ from pitwall.sources.recording import open_recording
 from pitwall.timing.change import DRIVER, ENTRIES, LAP, SEGMENTS, SESSION, TOWER, TYRES, Change
 from pitwall.timing.state import SessionState
 
+pytestmark = pytest.mark.whole
+
 PUNCTUAL_MS = 500
 """Most crossings are told within this; the counter of one lap in some hundred comes up to two seconds late."""
 LATEST_MS = 2_500

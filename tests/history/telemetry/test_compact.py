@@ -88,6 +88,7 @@ def telemetries(draw: st.DrawFn) -> Telemetry:
     return telemetry_of(columns, draw(st.lists(INDEX, min_size=5, max_size=5)))
 
 
+@pytest.mark.whole
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
 @given(telemetries())
 def test_any_telemetry_is_read_back(telemetry: Telemetry) -> None:

@@ -156,6 +156,7 @@ def run(settings: Settings, database: Database, url: str, **asked: Any) -> dict[
         return process(settings, database, 2026, 12, "R", asked.pop("progress", silent), archive=archive, **asked)
 
 
+@pytest.mark.whole
 def test_all_samples_are_accounted_for(stored: Stored, longer: Played) -> None:
     kept = {what: count for what, count in longer.samples.counts.items() if count}
     assert stored.done["samples"] == kept
@@ -264,6 +265,7 @@ def test_drivers_are_found_by_number_code_and_name(stored: Stored) -> None:
 # -- once, and all of it -------------------------------------------------------------------
 
 
+@pytest.mark.whole
 def test_a_second_run_writes_nothing(
     settings: Settings,
     database: Database,  # noqa: F811
@@ -284,6 +286,7 @@ def test_a_second_run_writes_nothing(
     assert objects(storage, settings) == before
 
 
+@pytest.mark.whole
 def test_objects_of_before_stay_for_one_publication(
     settings: Settings, storage: storage_api.Client, short: Played
 ) -> None:
@@ -324,6 +327,7 @@ computed(Store.of(settings), Race(2026, 12), Opened(open_recording(sys.argv[2]),
 """
 
 
+@pytest.mark.whole
 def test_a_run_killed_between_two_objects_leaves_nothing_to_be_seen(
     settings: Settings, storage: storage_api.Client, recording: Path, short: Played
 ) -> None:
@@ -412,6 +416,7 @@ def test_without_an_archive_pitwalls_own_recording_is_read(
     assert_same(decode(Store.of(settings).read(RACE, manifest, "exact-1.pwt")), short.telemetry)
 
 
+@pytest.mark.whole
 def test_what_was_recorded_is_computed_again_once_the_archive_is_there(
     settings: Settings,
     database: Database,  # noqa: F811

@@ -13,6 +13,8 @@ from pitwall.history.telemetry.samples import UNKNOWN, Samples, feed_step_ms
 from pitwall.message import Message
 from tests.history.telemetry.conftest import Played
 
+pytestmark = pytest.mark.whole
+
 AT = 1_729_962_949_000
 WHEN = "2024-10-26T17:15:49.000Z"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,8 @@ from pitwall.karting.detection.rows import Heard
 from pitwall.sources.analysis import analyse
 from tests.karting.detection import feeds
 from tests.sources.apex.test_any_bytes import check
+
+pytestmark = pytest.mark.whole
 
 PIECES = st.sampled_from(
     [

@@ -11,6 +11,8 @@ from pitwall.karting.detection.rows import Heard
 from pitwall.sources.analysis import analyse
 from tests.karting.test_real_captures import CAPTURES
 
+pytestmark = pytest.mark.whole
+
 LOGS = (
     "bradfier_2009_Sebring_ALMS_Session_4",
     pytest.param("redmist_TestMissingLaps", marks=pytest.mark.long),

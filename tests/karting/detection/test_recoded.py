@@ -8,6 +8,8 @@ import pytest
 
 from bench.recoded import CAPTURES, FORMS, compare
 
+pytestmark = pytest.mark.whole
+
 SHORTEST, *OTHERS = CAPTURES
 ALIKE = ("nested", "arrays", "tabs")
 """Forms that are read as others are: maps of changes and tables with tabs in place of cells."""

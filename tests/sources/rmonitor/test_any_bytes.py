@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,8 @@ from pitwall.sources.recording import NotARecording, open_recording
 from pitwall.sources.rmonitor.protocol import TAGS
 from tests.documents.test_schema import exported
 from tests.sources.rmonitor.lines import AT, BOARD, DRIVEN, Connection, beat, joined
+
+pytestmark = pytest.mark.whole
 
 FIELDS = st.sampled_from(
     [

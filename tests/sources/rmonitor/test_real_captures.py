@@ -21,6 +21,8 @@ from pitwall.timing import change
 from pitwall.timing.change import Change
 from tests.sources.rmonitor.classification import Run, runs
 
+pytestmark = pytest.mark.whole
+
 SEBRING = "bradfier_2009_Sebring_ALMS_Session_4"
 MISSING_LAPS = "redmist_TestMissingLaps"
 SESSIONS = "redmist_TestSessionChanges"
