@@ -86,16 +86,17 @@ _cases: Counter[tuple[Path, str]] = Counter()
 def uncounted() -> Iterator[None]:
     """Counts no lines for as long as the block lasts, which would take three times as long: of a fixture that plays a
     whole session, whose lines other tests reach."""
-    counting = Coverage.current()
-    if counting is None or _paused:
+    if _paused:
         yield
         return
-    counting.stop()
-    _paused.append(counting)
+    while (counting := Coverage.current()) is not None:  # a worker of pytest-xdist has two, one below the other
+        counting.stop()
+        _paused.append(counting)
     try:
         yield
     finally:
-        _paused.pop().start()
+        while _paused:
+            _paused.pop().start()
 
 
 def _is_one_of_many(item: pytest.Item) -> bool:

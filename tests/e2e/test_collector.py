@@ -88,7 +88,7 @@ def test_collector_that_is_terminated_hands_a_live_feed_over_without_a_gap(
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[2] / "functions"))
     with (
         Hub([Playing(recording)], speed=SPEED) as hub,
-        Stack(project="test-collectors", tick_s=None, emulators=emulators) as stack,
+        Stack(history=False, project="test-collectors", tick_s=None, emulators=emulators) as stack,
         collecting("first", hub, tmp_path) as first,
     ):
         wait_for(lambda: len(hub.snapshots) >= 1, "the first collector")

@@ -226,7 +226,9 @@ def feeds(
             )
             for feed, hub in hubs.items()
         ]
-        stack = using.enter_context(Stack(feeds=specs, project="test-handover", tick_s=None, emulators=emulators))
+        stack = using.enter_context(
+            Stack(feeds=specs, history=False, project="test-handover", tick_s=None, emulators=emulators)
+        )
         subscriber = using.enter_context(pubsub_v1.SubscriberClient())
         topic = f"projects/{stack.project}/topics/{stack.settings.topic_timing}"
         for feed in SESSIONS:

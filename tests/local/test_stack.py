@@ -120,7 +120,7 @@ def test_killed_poller_is_followed_by_the_next_instance_at_the_same_address(stac
 
 
 def test_instance_that_is_ended_is_not_followed_by_another(emulators: Emulators):
-    with Stack(project="test-ended", tick_s=None, emulators=emulators) as up:
+    with Stack(history=False, project="test-ended", tick_s=None, emulators=emulators) as up:
         FunctionServer.end(up.pollers.values())
         ended = [server.process.running for server in up.pollers.values()]
         restarted = [server.restart_if_crashed() for server in up.pollers.values()]
@@ -150,7 +150,7 @@ class Gone:
 @pytest.fixture(scope="module")
 def gone(emulators: Emulators) -> Gone:
     before = {**os.environ}
-    with Stack(project="test-chaos", tick_s=None, chaos=3, emulators=emulators) as stack:
+    with Stack(history=False, project="test-chaos", tick_s=None, chaos=3, emulators=emulators) as stack:
         during = {**os.environ}
         assert stack.chaos is not None
         chaos, logs = stack.chaos, stack.logs
