@@ -153,6 +153,22 @@ def test_what_is_much_like_a_role_is_not_used_for_it(name: str, role: str):
     assert role not in used
 
 
+@pytest.mark.parametrize(("of_last", "sure"), [(100, True), (3, False)])
+def test_a_best_lap_is_told_from_the_best_of_three_by_one_kart_that_was_quicker_before(of_last: int, sure: bool):
+    """All others are quicker and quicker, so that both columns show the same."""
+    told = []
+    for number in range(6):
+        at, laps = feeds.START + number * 900, [55_000 if number == 0 else 62_000]
+        laps += [62_000 + number * 70 - 100 * lap + 1_500 * (lap % 2) for lap in range(2, 14)]
+        told.append(Heard(at, f"{number + 31};0;;"))
+        for lap, time in enumerate(laps, 1):
+            at += time
+            best = min(laps[max(lap - of_last, 0) : lap])
+            told.append(Heard(at, f"{number + 31};{lap};{feeds.clock(time)};{feeds.clock(best)}"))
+    [best_lap] = [field for field in analyse(sorted(told)).fields if field.role == "BestLapMs"]
+    assert (best_lap.verdict == "used") is sure
+
+
 def test_rows_that_nothing_names_are_not_described():
     told = [Heard(feeds.START + 1_000 * index, f"{index};{index * 7 % 13};{index * 3}") for index in range(100)]
     analysis = analyse(told)

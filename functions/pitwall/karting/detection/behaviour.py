@@ -8,6 +8,7 @@ board, an interval is the difference of two gaps, sectors add up to the lap.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import deque
 from collections.abc import Iterator, Mapping
 from itertools import combinations, groupby, pairwise
 from math import sqrt
@@ -42,6 +43,8 @@ _RISES: Final = 0.05
 """Of the changes of a best lap: the timekeeper takes laps back."""
 _ONLY_FALLS: Final = 0.03
 """A last lap that rises less often than this may as well be a best one."""
+_FEW_LAPS: Final = 3
+"""Of which a board may show the best, as it shows that of all."""
 _HALF: Final = 0.5
 """Half the values of any field fall, or are above those of another row."""
 _GONE_MS: Final = 120_000
@@ -225,11 +228,15 @@ def _near(of_row: list[Pass], at: int) -> list[Pass]:
 
 
 def best_lap(sample: Sample, field: str, unit: Unit, known: Passes) -> Evidence:
-    """It only falls, and to the lap that was just driven where laps are known."""
+    """It only falls, and to the lap that was just driven where laps are known.
+
+    So does the best of the last few laps until better ones are behind these: it is proposed where those are not shown.
+    """
     driven = any(each.lap_ms is not None for of_row in known.values() for each in of_row)
-    agree = of = seen = rises = 0
+    agree = of = seen = rises = kept = slower = 0
     for row, told in sample.fields[field].items():
         before = agree
+        of_row = known.get(row, [])
         for first, second in _changes(told):
             time, last = milliseconds(second.text, unit), milliseconds(first.text, unit)
             if time is None:
@@ -237,7 +244,6 @@ def best_lap(sample: Sample, field: str, unit: Unit, known: Passes) -> Evidence:
             of += 1
             falls = last is None or time < last
             rises += last is not None and time > last
-            of_row = known.get(row, [])
             index = bisect_right(of_row, second.at + NEAR_MS, key=lambda each: each.at)
             # The one before may have its best lap told late.
             lap = not driven or any(
@@ -245,10 +251,30 @@ def best_lap(sample: Sample, field: str, unit: Unit, known: Passes) -> Evidence:
             )
             agree += falls and lap
         seen += agree > before
+        for shown, few in _after_slower_laps(told, of_row, unit):
+            slower += 1
+            kept += shown < few
     if driven:
-        most = _UNSURE if rises > max(1, _RISES * of) else 0.98
+        most = _PROPOSED if kept * 2 < slower else 0.98
+        most = _UNSURE if rises > max(1, _RISES * of) else most
         return Evidence(agree, of, seen, "falls to the lap just driven", most=most)
     return Evidence(agree, of, seen, "only falls", _HALF, _UNSURE, tells=False)
+
+
+def _after_slower_laps(told: list[Told], of_row: list[Pass], unit: Unit) -> Iterator[tuple[int, int]]:
+    """What a field shows, and the best of the last few laps, wherever a lap before these was better."""
+    best: int | None = None
+    few: deque[int] = deque(maxlen=_FEW_LAPS)
+    for each in of_row:
+        if each.lap_ms is None:
+            continue
+        if len(few) == _FEW_LAPS and (best is None or few[0] < best):
+            best = few[0]
+        few.append(each.lap_ms)
+        if best is not None and best < min(few):
+            shown = _standing(told, each.at + NEAR_MS, unit)
+            if shown is not None:
+                yield shown, min(few)
 
 
 def below(sample: Sample, best: str, last: str, units: Mapping[str, Unit]) -> float:
