@@ -63,8 +63,10 @@ def static_archive() -> Path:
     return static
 
 
+TESTS = Path(__file__).parent
+
 NOT_COUNTED = tuple(
-    Path(__file__).parent / of_all
+    TESTS / of_all
     for of_all in (
         *("deploy", "e2e", "infra", "local", "rules"),
         *("api/test_access_table.py", "api/test_docs.py", "api/test_openapi.py", "api/test_schemathesis.py"),
@@ -109,20 +111,25 @@ def _is_one_of_many(item: pytest.Item) -> bool:
     return _cases[item.path, name] > COUNTED_CASES
 
 
+WAITING = ("pipeline", "local")
+"""Folders whose tests mostly wait, for what others do or for a time to pass."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Spreads the files that start the whole stack among the others: several stacks at once are slow, and so is one
-    that is left for the end. In each file tests stay in their order."""
+    """Spreads the files whose tests wait among those that compute, and so those that start the whole stack: several
+    stacks at once are slow, and so is one that is left for the end. In each file tests stay in their order."""
     files: dict[Path, list[pytest.Item]] = {}
     for item in items:
         files.setdefault(item.path, []).append(item)
     stacks = [path for path in files if path.parent.name == "e2e"]
-    others = [path for path in files if path.parent.name != "e2e"]
-    if not stacks or not others:
-        return
-    apart = max(1, len(others) * 3 // 4 // len(stacks))
-    for number, path in enumerate(stacks):
-        others.insert(number * (apart + 1), path)
-    items[:] = [item for path in others for item in files[path]]
+    waiting = [path for path in files if path.relative_to(TESTS).parts[0] in WAITING]
+    others = [path for path in files if path not in stacks and path not in waiting]
+    place = {
+        path: until * (number + 0.5) / len(group)
+        for group, until in ((stacks, 0.75), (waiting, 1.0), (others, 1.0))
+        for number, path in enumerate(group)
+    }
+    items[:] = [item for path in sorted(files, key=place.__getitem__) for item in files[path]]
 
 
 @pytest.hookimpl(wrapper=True)
