@@ -126,7 +126,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     others = [path for path in files if path not in stacks and path not in waiting]
     place = {
         path: until * (number + 0.5) / len(group)
-        for group, until in ((stacks, 0.75), (waiting, 1.0), (others, 1.0))
+        for group, until in ((stacks, 0.75), (waiting, 0.8), (others, 1.0))
         for number, path in enumerate(group)
     }
     items[:] = [item for path in sorted(files, key=place.__getitem__) for item in files[path]]

@@ -10,7 +10,6 @@ from functools import cache
 from threading import Lock
 
 from flask import Flask, Request, Response, current_app, g, request
-from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response as WsgiResponse
 
@@ -49,6 +48,7 @@ from pitwall.api.front import Front
 from pitwall.api.history import circuits, constructors, races, standings
 from pitwall.api.history import drivers as careers
 from pitwall.api.hot import Hot, Seconds
+from pitwall.api.late_rules import LateRule
 from pitwall.api.reads import Reads
 from pitwall.history.queue import Queue
 from pitwall.pipeline.database import Database
@@ -73,6 +73,7 @@ def create_app(settings: Settings, clock: live.Clock = live.wall_clock, seconds:
     seconds: the clock by which the instance keeps what it has read.
     """
     app = Flask("pitwall.api", static_folder=None)
+    app.url_rule_class = LateRule
     app.url_map.merge_slashes = False
     app.config[live.CLOCK] = clock
     app.config["MAX_CONTENT_LENGTH"] = LONGEST_BODY
@@ -86,6 +87,8 @@ def create_app(settings: Settings, clock: live.Clock = live.wall_clock, seconds:
     app.config[status.REVISION] = settings.revision
     errors.register(app)
     if settings.cors_origins:
+        from flask_cors import CORS
+
         origins = [origin.strip() for origin in settings.cors_origins.split(",")]
         CORS(
             app,
