@@ -18,8 +18,8 @@ from local.karts.programme import END
 _APART_S: Final = 0.005
 
 
-class FrameChannel(WebSocketChannel):
-    """Apex Timing's: a frame is a message. Only what holds no board may come as two messages, or two of them as one."""
+class _JoiningChannel(WebSocketChannel):
+    """Sends two messages as one now and then."""
 
     def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport, faults: Faults) -> None:
         super().__init__(socket, transport)
@@ -28,11 +28,23 @@ class FrameChannel(WebSocketChannel):
     def messages(self, texts: list[str]) -> list[str]:
         joined: list[str] = []
         for text in texts:
-            if joined and not _holds_board(joined[-1] + text) and _by_chance(self._faults):
-                joined[-1] += text
+            both = self.both(joined[-1], text) if joined else None
+            if both is not None and _by_chance(self._faults):
+                joined[-1] = both
             else:
                 joined.append(text)
         return joined
+
+    def both(self, first: str, second: str) -> str | None:
+        """Two messages as one; None where they may not be."""
+        raise NotImplementedError
+
+
+class FrameChannel(_JoiningChannel):
+    """Apex Timing's: a frame is a message. Only what holds no board may come as two messages, or two of them as one."""
+
+    def both(self, first: str, second: str) -> str | None:
+        return None if _holds_board(first + second) else first + second
 
     async def send_cut(self, text: str, rng: Random) -> None:
         breaks = [n + 1 for n, character in enumerate(text[:-1]) if character == "\n"]
@@ -42,21 +54,11 @@ class FrameChannel(WebSocketChannel):
             self.in_frames(text, rng.randrange(1, len(text.encode())))
 
 
-class LineMessages(WebSocketChannel):
+class LineMessages(_JoiningChannel):
     """Race Monitor's: a packet is a message. Where two are joined, the end of a line is lost."""
 
-    def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport, faults: Faults) -> None:
-        super().__init__(socket, transport)
-        self._faults = faults
-
-    def messages(self, texts: list[str]) -> list[str]:
-        joined: list[str] = []
-        for text in texts:
-            if joined and _by_chance(self._faults):
-                joined[-1] = joined[-1].removesuffix(END) + text
-            else:
-                joined.append(text)
-        return joined
+    def both(self, first: str, second: str) -> str | None:
+        return first.removesuffix(END) + second
 
     async def send_cut(self, text: str, rng: Random) -> None:
         self.in_frames(text, rng.randrange(1, len(text.encode())))
