@@ -266,7 +266,6 @@ def test_which_sessions_are_meant(words: list[str], chosen: str) -> None:
     assert [session.key[2:] for session in select(SEASON, options)] == chosen.split()
 
 
-@pytest.mark.whole
 @pytest.mark.e2e
 def test_a_session_of_f1s_own_archive_is_filled_in(
     env: None, static_archive: Path, firestore: firestore_api.Client, writing: Writing

@@ -97,7 +97,6 @@ def job(firestore: firestore_api.Client, race: Race) -> dict[str, Any]:
     return fields
 
 
-@pytest.mark.whole
 @pytest.mark.e2e
 def test_a_live_run_with_a_hole_is_corrected_to_what_the_archive_says(
     race: Race,

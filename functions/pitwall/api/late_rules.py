@@ -1,7 +1,8 @@
 """Routes that get ready to build addresses when one is asked for, which few are.
 
-Werkzeug compiles two functions for each route as it is added, which takes longer than all else an instance does for its
-first answer. A Werkzeug that no longer has the method below makes them at once again, and nothing else changes.
+Werkzeug compiles two functions for each route as it is added, which took a quarter of the time by which an instance's
+first answer was later than an empty function's. A Werkzeug that no longer has the method below makes them at once
+again, and nothing else changes.
 """
 
 from __future__ import annotations

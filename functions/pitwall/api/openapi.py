@@ -281,14 +281,15 @@ class _Types:
 
     def __init__(self, described: Iterable[Description]) -> None:
         told = list(described)
-        answered = [each.answers.item if isinstance(each.answers, ListOf) else each.answers for each in told]
+        answered = [
+            _schema_of(each.answers.item if isinstance(each.answers, ListOf) else each.answers) for each in told
+        ]
         taken = [each.takes for each in told if each.takes]
         self.components: dict[str, Schema] = {}
         self._references: dict[Any, Schema] = {}
         self._add([each for each in answered if isinstance(each, type)], open_ended=True)
         self._add(taken, open_ended=False)
-        for kind in answered:
-            schema = _schema_of(kind)
+        for schema in answered:
             if isinstance(schema, Mapping) and "title" in schema:
                 self.components[schema["title"]] = dict(schema)
 

@@ -92,7 +92,7 @@ def some_of(words: Callable[[], Collection[str]]) -> Reader[tuple[str, ...]]:
 
     def make(text: str) -> tuple[str, ...]:
         given = tuple(text.split(","))
-        known = frozenset(words())
+        known = words()
         unknown = next((word for word in given if word not in known), None)
         if unknown is not None:
             raise ValueError(f"names {shorten(unknown)!r}, and there is no such field")

@@ -48,10 +48,11 @@ def gaps(record: Record) -> dict[RacingNumber, GapChart]:
     if not record.race:
         return {}
     leaders: dict[int, Stored] = {}
-    for number, lap in (item for laps in record.laps.values() for item in laps.items() if item[1].get("position") == 1):
-        # Two have been told to lead where one was corrected: then it is who crossed the line first.
-        if number not in leaders or _crossed(lap) < _crossed(leaders[number]):
-            leaders[number] = lap
+    for laps in record.laps.values():
+        for number, lap in laps.items():
+            # Two have been told to lead where one was corrected: then it is who crossed the line first.
+            if lap.get("position") == 1 and (number not in leaders or _crossed(lap) < _crossed(leaders[number])):
+                leaders[number] = lap
     charts = {
         car: GapChart(laps=[told for number, lap in laps.items() if (told := _gap(number, lap, leaders.get(number)))])
         for car, laps in record.laps.items()

@@ -77,6 +77,7 @@ class TrackSource:
         self._backoff = Backoff(settings.backoff_s)
         self._standing = Standing(time.time)
         self._lived_s = 0.0
+        self._live_at: float | None = None
         self._last: int | None = None
         self._lost = ""
         self._noticed: set[tuple[str, str, str]] = set()
@@ -90,6 +91,7 @@ class TrackSource:
         del cursor
         yield from self._standing.say("connecting")
         while not self._line.closing.is_set():
+            self._lived_s, self._live_at = 0.0, None
             try:
                 yield from self._connected()
             except Trouble as trouble:
@@ -105,40 +107,42 @@ class TrackSource:
 
     def _connected(self) -> Iterator[Message | FeedStatus]:
         """A connection from its first step to its end, which is a Trouble unless we are closed."""
-        self._lived_s = 0.0
         channel = self._connect(self._reject)
-        live_at: float | None = None
         with self._line.over(channel) as free:
             if not free:
                 return
             try:
                 self._open(channel)
-                reading = self._begin(self._reject)
-                self._arrivals.set()
-                heard = self._monotonic()
-                while not self._line.closing.is_set():
-                    texts = channel.receive(self._limit_s(reading))
-                    if texts:
-                        arrived = int(time.time() * 1000)
-                        messages = reading.read(texts, self._arrivals.now())
-                        if messages and live_at is None:
-                            live_at = self._monotonic()
-                            self._standing.connected()
-                            logger.info("%s: live", self.name)
-                            yield from self._standing.say("live")
-                            if self._last is not None:
-                                yield feed_gap(self._last, messages[0].at, self._lost, arrived)
-                        yield from self._passed(messages, arrived)
-                        # The time whoever reads us takes for a message is no silence.
-                        heard = self._monotonic()
-                    if live_at is None:
-                        yield from self._standing.say(self._standing.between, QUIET)
-                    self._notice_silence(reading, heard)
+                yield from self._follow(channel)
             except Trouble as trouble:
-                if live_at is not None:
-                    self._lived_s = self._monotonic() - live_at
+                if self._live_at is not None:
+                    self._lived_s = self._monotonic() - self._live_at
                     self._lost = trouble.detail
                 raise
+
+    def _follow(self, channel: Channel) -> Iterator[Message | FeedStatus]:
+        """What comes over an open connection."""
+        reading = self._begin(self._reject)
+        self._arrivals.set()
+        heard = self._monotonic()
+        while not self._line.closing.is_set():
+            texts = channel.receive(self._limit_s(reading))
+            if texts:
+                arrived = int(time.time() * 1000)
+                messages = reading.read(texts, self._arrivals.now())
+                if messages and self._live_at is None:
+                    self._live_at = self._monotonic()
+                    self._standing.connected()
+                    logger.info("%s: live", self.name)
+                    yield from self._standing.say("live")
+                    if self._last is not None:
+                        yield feed_gap(self._last, messages[0].at, self._lost, arrived)
+                yield from self._passed(messages, arrived)
+                # The time whoever reads us takes for a message is no silence.
+                heard = self._monotonic()
+            if self._live_at is None:
+                yield from self._standing.say(self._standing.between, QUIET)
+            self._notice_silence(reading, heard)
 
     def _open(self, channel: Channel) -> None:
         try:
